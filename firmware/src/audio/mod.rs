@@ -1,0 +1,170 @@
+//! The fixed-buffer pipeline: jitter buffer, Opus and G.711, mixing, tones. One real-time thread calls
+//! `Engine::process` once per 10 ms period; queues to other threads are `heapless::spsc`.
+//!
+//! SEAM: packets, ports, commands and counters below.
+
+use crate::media::CodecKind;
+use std::time::Instant;
+
+/// Streams (sessions with media) at once. Four line keys, four calls.
+pub const MAX_STREAMS: usize = 4;
+/// Largest RTP payload carried, bytes: 60 ms of Opus at its highest rate fits; a bigger packet is dropped and counted.
+pub const MAX_PAYLOAD_BYTES: usize = 1500;
+/// Packets between `media` and the audio thread, each way. Power of two not needed; one slot of spsc is always free.
+/// When full the newest packet is dropped and counted (the producer of an spsc queue cannot drop the oldest).
+pub const PACKET_QUEUE: usize = 64;
+
+/// An RTP packet from the far end, as it arrived.
+#[derive(Clone, Debug)]
+pub struct RtpPacket {
+    /// Payload type.
+    pub payload_type: u8,
+    /// Sequence number.
+    pub sequence: u16,
+    /// Timestamp, in the codec's RTP clock (Opus 48 kHz, G.711 8 kHz).
+    pub timestamp: u32,
+    /// Source.
+    pub ssrc: u32,
+    /// Marker: first packet of a talk spurt.
+    pub marker: bool,
+    /// When it came off the socket.
+    pub arrival: Instant,
+    /// Encoded audio.
+    pub payload: heapless::Vec<u8, MAX_PAYLOAD_BYTES>,
+}
+
+/// One encoded frame on its way to the wire.
+#[derive(Clone, Debug)]
+pub struct EncodedFrame {
+    /// Length in 48 kHz samples; `media` turns it into RTP clock units.
+    pub samples: u32,
+    /// First frame after silence (marker bit).
+    pub talk_spurt: bool,
+    /// Encoded audio.
+    pub payload: heapless::Vec<u8, MAX_PAYLOAD_BYTES>,
+}
+
+/// Queue towards the audio thread: `media` holds the producer.
+pub type RtpProducer = heapless::spsc::Producer<'static, RtpPacket>;
+/// Queue from the audio thread: `media` holds the consumer and polls it.
+pub type FrameConsumer = heapless::spsc::Consumer<'static, EncodedFrame>;
+
+/// `media`'s ends of one stream. Made once per stream of the engine, handed to a peer and back to the pool after it.
+pub struct StreamPort {
+    /// Which stream of the engine, `0..MAX_STREAMS`.
+    pub stream: usize,
+    /// Towards the ear.
+    pub inbound: RtpProducer,
+    /// From the microphone.
+    pub outbound: FrameConsumer,
+}
+
+/// What the rest of the phone tells the audio thread. Small, `Copy`; goes through a fixed-size spsc queue.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum AudioCommand {
+    /// Start decoding and encoding on a stream.
+    StartStream {
+        /// Which.
+        stream: usize,
+        /// Codec both ways.
+        codec: CodecKind,
+        /// Frame to send, milliseconds: 10, 20, 40, 60.
+        frame_ms: u8,
+    },
+    /// Stop it and forget its buffers.
+    StopStream {
+        /// Which.
+        stream: usize,
+    },
+    /// Where the microphone goes; other started streams send silence frames so that NAT and jitter buffers stay warm.
+    Microphone {
+        /// `None`: nowhere.
+        stream: Option<usize>,
+    },
+    /// Mute gate, ramped.
+    Mute(bool),
+    /// Whether the ear hears (handset lifted, or speaker on). Tones and far end are silent otherwise; the ring is not.
+    Listen(bool),
+    /// Continuous tone with its cadence, or none.
+    Tone(Option<Tone>),
+    /// A key's DTMF pair in the ear, for as long as it is held (at least 80 ms).
+    KeyTone(Option<KeyTone>),
+    /// Ring.
+    Ring(bool),
+    /// Volume of the ear, percent.
+    Volume(u8),
+    /// Volume of the ring, percent.
+    RingVolume(u8),
+    /// Which country's tones.
+    Plan(TonePlan),
+}
+
+/// Call progress tones (ITU-T E.180; the table says whose).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// Lift: ready to dial.
+    Dial,
+    /// The far end rings.
+    Ringback,
+    /// The far end is busy, or has hung up.
+    Busy,
+    /// The call cannot be made.
+    Reorder,
+    /// Another call waits.
+    CallWaiting,
+}
+
+/// A DTMF key (ITU-T Q.23): `0-9 * # A-D`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyTone(pub char);
+
+/// Tone plans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TonePlan {
+    /// Precise tone plan.
+    #[default]
+    NorthAmerica,
+    /// BT.
+    UnitedKingdom,
+    /// ETSI, as in Germany.
+    ContinentalEurope,
+}
+
+/// A snapshot of the audio thread's counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct AudioCounters {
+    /// Periods processed.
+    pub periods: u64,
+    /// Under- and overruns recovered.
+    pub xruns: u64,
+    /// Commands that could not be queued.
+    pub commands_dropped: u64,
+    /// Encoded frames that found the queue full.
+    pub frames_dropped: u64,
+}
+
+/// A snapshot of one stream's counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StreamCounters {
+    /// Started.
+    pub active: bool,
+    /// Packets taken.
+    pub packets: u64,
+    /// Came after their time.
+    pub late: u64,
+    /// Never came.
+    pub lost: u64,
+    /// Came twice.
+    pub duplicate: u64,
+    /// Samples made up by concealment (48 kHz).
+    pub concealed_samples: u64,
+    /// Lost packets recovered by Opus in-band FEC.
+    pub fec_recovered: u64,
+    /// Jitter buffer delay now, milliseconds.
+    pub delay_ms: f32,
+    /// Its target, milliseconds.
+    pub target_ms: f32,
+    /// Frames encoded.
+    pub frames_sent: u64,
+}

@@ -1,0 +1,126 @@
+//! The wire to Genesys Cloud: REST, XMPP over WebSocket, notifications, JSON-RPC and Jingle signaling.
+//!
+//! Holds no policy: it turns bytes into the values below and back, keeps the connection up by the rules of
+//! genesys-protocol section 3, and leaves every decision about calls to `softphone`.
+//!
+//! SEAM: the types in `id`, `model`, `signal`, `rest::{RestRequest, RestReply, RestError}` and `CloudEvent`.
+pub mod id;
+pub mod model;
+pub mod rest;
+pub mod signal;
+
+pub use crate::media::IceServer;
+use id::Jid;
+use model::{
+    ConversationEvent, Organization, PersistentConnectionEvent, Station, StationEvent, User,
+};
+use signal::Signal;
+
+/// What service discovery said; used for sessions created afterwards.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IceServers {
+    /// TURN entries first.
+    pub servers: Vec<IceServer>,
+    /// No STUN service was offered: candidates may only be relayed.
+    pub relay_only: bool,
+}
+
+/// Everything the cloud connection tells the phone. Closed: `runtime` and `softphone` match it whole.
+#[derive(Clone, Debug)]
+pub enum CloudEvent {
+    /// The init sequence (genesys-protocol 2.2) is done: who we are and where calls ring.
+    Ready(Box<Identity>),
+    /// Streaming is up; `reconnect` is false only the first time.
+    Connected {
+        /// Whether it was up before.
+        reconnect: bool,
+    },
+    /// Streaming is down.
+    Disconnected {
+        /// In the log's words.
+        reason: String,
+        /// Whether the wire keeps trying by itself.
+        reconnecting: bool,
+    },
+    /// New ICE servers (5.5).
+    IceServers(IceServers),
+    /// Call signaling.
+    Signal(Signal),
+    /// `v2.users.U.conversations` (4.4).
+    Conversation(Box<ConversationEvent>),
+    /// `v2.users.U.station` (4.5).
+    Station(StationEvent),
+    /// The station was read again after an event (4.5, 7.2); `None` when there is none.
+    StationFetched(Option<Station>),
+    /// `v2.users.U.persistentconnection` (4.6).
+    PersistentConnection(PersistentConnectionEvent),
+    /// Connecting failed; `retry_in` is `None` when the wire has given up (bad token): a person must act.
+    Failed {
+        /// What went wrong.
+        error: CloudError,
+        /// When the wire tries again.
+        retry_in: Option<std::time::Duration>,
+    },
+}
+
+/// Who the phone is, after init (genesys-protocol 2.2).
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The user the token belongs to.
+    pub user: User,
+    /// Its organization.
+    pub organization: Organization,
+    /// Own bare JID.
+    pub bare_jid: Jid,
+    /// The user's effective station, if there is one.
+    pub station: Option<Station>,
+}
+
+/// Why the cloud cannot be reached or refuses us. The text is for the log; `phone::strings` has the user's words.
+#[derive(Clone, Debug, thiserror::Error, PartialEq)]
+#[non_exhaustive]
+pub enum CloudError {
+    /// 401, 403 or a fatal SASL failure (1.4, 3.3).
+    #[error("the access token was refused ({detail}): log in again or replace the token file")]
+    InvalidToken {
+        /// HTTP status or SASL condition.
+        detail: String,
+    },
+    /// The host name does not resolve, nobody listens, or no network.
+    #[error(
+        "{host} cannot be reached ({detail}): check the network and the configured environment"
+    )]
+    Unreachable {
+        /// Which host.
+        host: String,
+        /// The cause chain.
+        detail: String,
+    },
+    /// A certificate was not accepted, or no common TLS version.
+    #[error("the TLS connection to {host} failed ({detail}): check the clock and cloud.ca_file")]
+    Tls {
+        /// Which host.
+        host: String,
+        /// The cause chain.
+        detail: String,
+    },
+    /// A reply that does not fit the protocol.
+    #[error("{what} sent something unexpected: {detail}")]
+    Protocol {
+        /// Which request or stanza.
+        what: &'static str,
+        /// What was wrong with it.
+        detail: String,
+    },
+    /// A REST request failed.
+    #[error(transparent)]
+    Rest(#[from] rest::RestError),
+    /// Something did not answer in its time.
+    #[error("{what} did not answer within {seconds} s")]
+    Timeout {
+        /// What was waited for.
+        what: &'static str,
+        /// How long.
+        seconds: u64,
+    },
+}

@@ -1,0 +1,12 @@
+//! Offhook: the firmware of a desk phone that is a Genesys Cloud WebRTC station.
+//!
+//! From the user's finger to the wire; imports point downwards in this list, never up:
+//! `runtime` > `panel` > `phone` > `softphone` > `genesys` > `media` > `audio` > `device`.
+#![forbid(unsafe_code)]
+
+pub mod audio;
+pub mod device;
+pub mod genesys;
+pub mod media;
+pub mod phone;
+pub mod softphone;

@@ -1,0 +1,164 @@
+//! The WebRTC peer behind a seam of our own: ICE, DTLS-SRTP, RTP, RTCP, statistics.
+//!
+//! The stack is `webrtc`; nothing above this module names it, so it can be exchanged.
+//!
+//! SEAM: `PeerConfig`, `PeerEvent`, `Negotiated`, `ConnectionState`, `Statistics`, `MediaError`, `Peer`'s verbs.
+
+use crate::device::Private;
+use serde::Serialize;
+use std::time::Duration;
+
+/// One ICE server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IceServer {
+    /// `stun:host:port`, `turn:host:port` or with `?transport=tcp`.
+    pub url: String,
+    /// TURN user name; empty for STUN.
+    pub username: String,
+    /// TURN credential; empty for STUN.
+    pub credential: Private,
+}
+
+/// How to make a peer.
+#[derive(Clone, Debug, Default)]
+pub struct PeerConfig {
+    /// From service discovery.
+    pub ice_servers: Vec<IceServer>,
+    /// Only relayed candidates.
+    pub relay_only: bool,
+    /// Also use loopback addresses (a simulator on the same machine).
+    pub loopback: bool,
+    /// Also IPv6 host candidates; off by default as in the SDK (genesys-protocol 5.3).
+    pub ipv6: bool,
+    /// Opus frame length wanted, milliseconds (10 or 20).
+    pub frame_ms: u8,
+}
+
+/// The raw peer-connection state, with the SDK's words (5.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "W3C names them")]
+pub enum ConnectionState {
+    #[default]
+    New,
+    Connecting,
+    Connected,
+    Disconnected,
+    Failed,
+    Closed,
+}
+
+/// A codec as negotiated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CodecKind {
+    /// RFC 6716, RFC 7587; 48 kHz.
+    Opus,
+    /// G.711 mu-law, 8 kHz.
+    Pcmu,
+    /// G.711 A-law, 8 kHz.
+    Pcma,
+}
+
+/// What offer and answer agreed on; raised after every answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Negotiated {
+    /// Codec both ways.
+    pub codec: CodecKind,
+    /// Its payload type.
+    pub payload_type: u8,
+    /// telephone-event payload type at the codec's clock rate, if offered (RFC 4733).
+    pub dtmf_payload_type: Option<u8>,
+    /// We may send.
+    pub sending: bool,
+    /// We may receive.
+    pub receiving: bool,
+    /// Packet time to send, milliseconds.
+    pub frame_ms: u8,
+}
+
+/// Everything a peer tells. Closed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PeerEvent {
+    /// A local candidate to trickle: `candidate:...` without `a=`, component 1 only.
+    Candidate {
+        /// Media section.
+        mid: String,
+        /// The line.
+        candidate: String,
+    },
+    /// No more local candidates.
+    GatheringComplete,
+    /// The answer is ready; SDP.
+    Answered {
+        /// Answer.
+        sdp: String,
+        /// What was agreed on.
+        negotiated: Negotiated,
+    },
+    /// The offer could not be answered.
+    Failed(MediaError),
+    /// Connection state changed.
+    Connection(ConnectionState),
+    /// The first RTP packet of the far end came.
+    FirstPacket,
+    /// All the digits of one `dtmf` call are out.
+    DtmfSent,
+}
+
+/// Why media cannot be had.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MediaError {
+    /// The offer is not SDP.
+    #[error("the offer is not valid SDP: {0}")]
+    BadSdp(String),
+    /// No `m=audio` line that is not rejected.
+    #[error("the offer has no audio")]
+    NoAudio,
+    /// None of Opus, PCMU, PCMA.
+    #[error("the offer has no codec this phone has (Opus, PCMU, PCMA); it has: {0}")]
+    NoCommonCodec(String),
+    /// No free stream of the audio pipeline.
+    #[error("all {0} audio streams are in use")]
+    NoStream(usize),
+    /// The stack said no.
+    #[error("{what}: {detail}")]
+    Stack {
+        /// Which step.
+        what: &'static str,
+        /// Its words.
+        detail: String,
+    },
+    /// The offer had no telephone-event.
+    #[error("this call cannot carry key tones in the audio (no telephone-event in the offer)")]
+    NoTelephoneEvent,
+}
+
+/// Own statistics, from RTP and RTCP itself (the stack's are wrong for two-way calls).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Statistics {
+    /// Connection.
+    pub connection: ConnectionState,
+    /// Packets received.
+    pub packets_received: u64,
+    /// Packets lost on the way to us (RFC 3550 A.3).
+    pub packets_lost: i64,
+    /// Packets sent.
+    pub packets_sent: u64,
+    /// Interarrival jitter, milliseconds (RFC 3550 A.8).
+    pub jitter_ms: f64,
+    /// Last round trip from RTCP, milliseconds (RFC 3550 6.4.1).
+    pub rtt_ms: Option<f64>,
+    /// Sum of all round trips measured and how many, for MOS (5.8).
+    pub rtt_total_ms: f64,
+    /// How many.
+    pub rtt_count: u32,
+    /// Loss the far end reports, percent of its last interval.
+    pub remote_loss_percent: Option<f64>,
+    /// RTP packets dropped because the audio thread's queue was full.
+    pub queue_drops: u64,
+    /// Answer made until ICE and DTLS were up.
+    pub connect_time: Option<Duration>,
+}

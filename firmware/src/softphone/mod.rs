@@ -1,0 +1,150 @@
+//! What Genesys's SDK does for softphone sessions, sans-IO: sessions, conversations, Line Appearance, persistent
+//! connection, SDK events. `handle(now, Input)`, then drain `poll()`, then `next_timeout()`.
+//!
+//! SEAM: `Input`, `Output`, `Command`, `Event` and their parts.
+pub mod event;
+
+use crate::device::Private;
+use crate::genesys::CloudEvent;
+use crate::genesys::id::{ConversationId, SessionId};
+use crate::genesys::rest::{RestError, RestReply, RestRequest, StartSoftphoneSessionParams};
+use crate::genesys::signal::{Candidate, Reply};
+use crate::media::PeerEvent;
+pub use event::{Event, SdkError, SdkErrorType};
+
+/// Correlates a REST request with its reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// Correlates a command with its outcome. Whoever sends the command (phone, panel) chooses it; never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CommandId(pub u64);
+
+/// Everything that can happen to the session engine. Closed.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// From the wire.
+    Cloud(CloudEvent),
+    /// A REST request's outcome.
+    Rest {
+        /// Which.
+        request: RequestId,
+        /// How it ended.
+        result: Result<RestReply, RestError>,
+    },
+    /// From a session's peer connection.
+    Peer {
+        /// Whose.
+        session: SessionId,
+        /// What.
+        event: PeerEvent,
+    },
+    /// From the user, by key, page or API.
+    Command {
+        /// For the outcome.
+        id: CommandId,
+        /// What is wanted.
+        command: Command,
+    },
+}
+
+/// What can be asked of the session engine (genesys-protocol section 8, softphone view).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// `startSoftphoneSession` -> `CommandReply::Started`.
+    Start(Box<StartSoftphoneSessionParams>),
+    /// `acceptPendingSession` and, when the offer is here already and was not taken by itself, `acceptSession`.
+    Accept(ConversationId),
+    /// `rejectPendingSession`.
+    Reject(ConversationId),
+    /// `endSession`.
+    End(ConversationId),
+    /// `setAudioMute`.
+    Mute {
+        /// Which call.
+        conversation: ConversationId,
+        /// Wanted.
+        mute: bool,
+    },
+    /// `setConversationHeld`.
+    Hold {
+        /// Which call.
+        conversation: ConversationId,
+        /// Wanted.
+        held: bool,
+    },
+    /// DTMF: RFC 4733 when the offer had telephone-event, else `POST .../digits`.
+    Dtmf {
+        /// Which call.
+        conversation: ConversationId,
+        /// `0-9*#`.
+        digits: Private,
+    },
+}
+
+/// How a command ended well.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CommandReply {
+    /// The call was placed.
+    Started {
+        /// C.
+        id: ConversationId,
+        /// Path of the conversation.
+        self_uri: String,
+    },
+    /// Taken.
+    Done,
+}
+
+/// Everything the session engine wants done. Closed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Send a REST request.
+    Rest {
+        /// For the reply.
+        request: RequestId,
+        /// What.
+        body: RestRequest,
+    },
+    /// Send signaling.
+    Signal(Reply),
+    /// Do something to a session's peer connection.
+    Media {
+        /// Whose.
+        session: SessionId,
+        /// What.
+        command: MediaCommand,
+    },
+    /// Tell the phone and the local API.
+    Event(Box<Event>),
+    /// A command's outcome; exactly one per command.
+    CommandDone {
+        /// Which.
+        id: CommandId,
+        /// How it ended.
+        result: Result<CommandReply, SdkError>,
+    },
+}
+
+/// To a session's peer connection.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MediaCommand {
+    /// Make a peer connection with the ICE servers of now and answer this offer -> `PeerEvent::Answered`.
+    Open {
+        /// SDP.
+        offer: String,
+    },
+    /// Answer this offer on the same peer connection -> `PeerEvent::Answered`.
+    Renegotiate {
+        /// SDP.
+        offer: String,
+    },
+    /// A remote candidate.
+    AddCandidate(Candidate),
+    /// No more remote candidates.
+    EndOfCandidates,
+    /// RFC 4733 digits -> `PeerEvent::DtmfSent`.
+    Dtmf(Private),
+    /// Close; no event follows but `Connection(Closed)`.
+    Close,
+}
