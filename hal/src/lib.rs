@@ -1,0 +1,38 @@
+//! Offhook's hardware: traits, events and back ends.
+//!
+//! The phone above this crate knows keys by their meaning ([`Key`]), lamps by
+//! their meaning ([`Lamp`]), one frame of picture ([`Framebuffer`]) and one
+//! period of sound ([`audio::Period`]). Which pin, bus or sound card stands
+//! behind each of them is a board's business (`offhook-board`) and a back end's.
+//!
+//! ```text
+//!        HalEvent             Lamp, LampState       Framebuffer          Period
+//!           ^                        |                   |                 ^|
+//!   Keypad  HookSwitch             Lamps              Display          DuplexAudio
+//!      ^      ^                      |                   |                 ||
+//!   MatrixScanner, InputPin      OutputPin        DriverDisplay       ALSA, WAV files
+//! ```
+//!
+//! Invariants:
+//! - No call logic and no pin number lives here.
+//! - What interprets pins ([`debounce`], [`keypad`], [`hook`], [`lamp`]) is pure:
+//!   it takes the time as an argument, reads `embedded-hal` pins, and owns no
+//!   thread. It tells when it wants to be called again, so that an idle phone sleeps.
+//! - Every buffer has a capacity known at compile time, and the type says what
+//!   happens when it is full.
+
+pub mod audio;
+pub mod debounce;
+pub mod display;
+pub mod event;
+pub mod hook;
+pub mod input;
+pub mod keypad;
+pub mod lamp;
+mod names;
+pub mod virtual_board;
+
+pub use display::{Display, DisplayError, Framebuffer};
+pub use event::{HalEvent, HookState, Key, KeyAction};
+pub use lamp::{Lamp, LampError, LampState, Lamps};
+pub use names::UnknownName;
