@@ -34,6 +34,8 @@ pub enum CloudEvent {
     Connected {
         /// Whether it was up before.
         reconnect: bool,
+        /// Own full JID, as the server bound it (3.1): tells our own echoed `<accept>` from another client's.
+        full_jid: Jid,
     },
     /// Streaming is down.
     Disconnected {

@@ -2,6 +2,7 @@
 //! connection, SDK events. `handle(now, Input)`, then drain `poll()`, then `next_timeout()`.
 //!
 //! SEAM: `Input`, `Output`, `Command`, `Event` and their parts.
+mod engine;
 pub mod event;
 
 use crate::device::Private;
@@ -10,6 +11,7 @@ use crate::genesys::id::{ConversationId, SessionId};
 use crate::genesys::rest::{RestError, RestReply, RestRequest, StartSoftphoneSessionParams};
 use crate::genesys::signal::{Candidate, Reply};
 use crate::media::PeerEvent;
+pub use engine::Softphone;
 pub use event::{Event, SdkError, SdkErrorType};
 
 /// Correlates a REST request with its reply.
@@ -147,4 +149,34 @@ pub enum MediaCommand {
     Dtmf(Private),
     /// Close; no event follows but `Connection(Closed)`.
     Close,
+}
+
+/// How the session engine behaves; the SDK's own options (genesys-protocol section 8) with the SDK's defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SoftphoneConfig {
+    /// `disableAutoAnswer`: take no call by itself, except the ones this phone placed.
+    pub disable_auto_answer: bool,
+    /// `eagerPersistentConnectionEstablishment`.
+    pub eager_persistent_connection: EagerMode,
+}
+
+impl Default for SoftphoneConfig {
+    fn default() -> Self {
+        Self {
+            disable_auto_answer: false,
+            eager_persistent_connection: EagerMode::Auto,
+        }
+    }
+}
+
+/// What to do with a propose that sets up the persistent connection ahead of the first call (6.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EagerMode {
+    /// Take it silently.
+    #[default]
+    Auto,
+    /// Only tell (`pendingSession`).
+    Event,
+    /// Ignore it.
+    None,
 }
