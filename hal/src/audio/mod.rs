@@ -5,11 +5,20 @@
 //! until the device has captured one and takes one to play. The device is thereby
 //! the clock of the whole sound path.
 
+pub mod alsa;
+mod clock;
 mod error;
 mod manual;
+mod recorder;
+mod ring;
+mod spec;
+mod virtual_audio;
+mod wav;
 
 pub use error::{AudioError, Direction};
 pub use manual::{ManualAudio, ManualTape};
+pub use spec::{CaptureSpec, PlaybackSpec, open};
+pub use virtual_audio::{CaptureSource, PlaybackSink, VirtualAudio};
 
 /// Frames per second, end to end.
 pub const RATE_HZ: u32 = 48_000;

@@ -1,0 +1,62 @@
+//! What the exchange of periods needs of one direction of a device.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::audio::{Direction, Period};
+
+/// The thread was late: the device had nothing to play, or nowhere to put what it captured.
+/// Numbered by Linux alike on every architecture the phone runs on.
+pub(super) const EPIPE: i32 = 32;
+/// The system slept.
+pub(super) const ESTRPIPE: i32 = 86;
+
+/// A running device failed; small, so that the real-time thread can hand it about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) direction: Direction,
+    pub(super) what: &'static str,
+    /// 0 for a time-out.
+    pub(super) errno: i32,
+}
+
+impl Fault {
+    pub(super) const fn is_xrun(self) -> bool {
+        self.errno == EPIPE
+    }
+
+    pub(super) const fn is_suspend(self) -> bool {
+        self.errno == ESTRPIPE
+    }
+}
+
+/// One direction of an open device. None of it allocates or locks.
+pub(super) trait Port: Debug + Send {
+    /// The device's name as configured.
+    fn name(&self) -> Arc<str>;
+
+    /// Empties its buffer and makes it ready to start.
+    fn prepare(&self) -> Result<(), Fault>;
+
+    /// Starts it, unless it runs already.
+    fn start(&self) -> Result<(), Fault>;
+
+    /// Stops it at once. A device that is gone has stopped as well.
+    fn drop_frames(&self);
+
+    /// Wakes a suspended device. One that cannot continue is prepared anew by the caller anyway.
+    fn resume(&self, timeout: Duration);
+
+    /// Frames between the thread and the air: captured but not read, or written but not played.
+    fn delay(&self) -> Result<u32, Fault>;
+
+    /// Waits until poll says that it is time to write.
+    fn wait_for_room(&self, timeout: Duration) -> Result<(), Fault>;
+
+    /// Blocks until one period has been captured.
+    fn read(&mut self, period: &mut Period, timeout: Duration) -> Result<(), Fault>;
+
+    /// Blocks until one period has been queued.
+    fn write(&mut self, period: &Period, timeout: Duration) -> Result<(), Fault>;
+}
