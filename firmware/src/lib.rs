@@ -8,5 +8,6 @@ pub mod audio;
 pub mod device;
 pub mod genesys;
 pub mod media;
+pub mod panel;
 pub mod phone;
 pub mod softphone;

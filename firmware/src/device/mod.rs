@@ -1,4 +1,9 @@
-//! Device services: configuration, state store, logs; and the wrapper that keeps private text out of them.
+//! Device services: configuration, log, secrets of the local API, cryptography provider; and the wrapper that keeps
+//! private text out of logs.
+pub mod config;
+pub mod crypto;
+pub mod key;
+pub mod log;
 pub mod private;
 
 pub use private::Private;

@@ -1,0 +1,457 @@
+//! The configuration file: every key has a default and a line of help.
+
+use crate::audio::TonePlan;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The regions of Genesys Cloud (genesys-protocol 1.3).
+pub const REGIONS: [&str; 18] = [
+    "mypurecloud.com",
+    "mypurecloud.ie",
+    "mypurecloud.com.au",
+    "mypurecloud.jp",
+    "mypurecloud.de",
+    "usw2.pure.cloud",
+    "cac1.pure.cloud",
+    "euw2.pure.cloud",
+    "apne2.pure.cloud",
+    "use2.us-gov-pure.cloud",
+    "sae1.pure.cloud",
+    "aps1.pure.cloud",
+    "mec1.pure.cloud",
+    "apne3.pure.cloud",
+    "euc2.pure.cloud",
+    "mxc1.pure.cloud",
+    "apse1.pure.cloud",
+    "edee1.eusc-pure.cloud",
+];
+
+/// Where Debian and the Yocto layer put the file.
+pub const DEFAULT_PATH: &str = "/etc/offhook/offhook.toml";
+
+/// The whole configuration. Unknown keys are refused, so that a typing mistake is seen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `[cloud]`
+    pub cloud: CloudSection,
+    /// `[board]`
+    pub board: BoardSection,
+    /// `[audio]`
+    pub audio: AudioSection,
+    /// `[phone]`
+    pub phone: PhoneSection,
+    /// `[api]`
+    pub api: ApiSection,
+    /// `[state]`
+    pub state: StateSection,
+    /// `[log]`
+    pub log: LogSection,
+}
+
+/// Where Genesys Cloud is and how the phone logs in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CloudSection {
+    /// A region or a URL.
+    pub environment: String,
+    /// WebSocket host; empty: `wss://streaming.<environment>`.
+    pub streaming: String,
+    /// One more trust anchor, PEM.
+    pub ca_file: String,
+    /// A file with an access token.
+    pub token_file: String,
+}
+
+impl Default for CloudSection {
+    fn default() -> Self {
+        Self {
+            environment: "mypurecloud.com".into(),
+            streaming: String::new(),
+            ca_file: String::new(),
+            token_file: String::new(),
+        }
+    }
+}
+
+/// Which hardware this is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BoardSection {
+    /// `auto`, a board's name, or a path to a board file.
+    pub name: String,
+}
+
+impl Default for BoardSection {
+    fn default() -> Self {
+        Self {
+            name: "auto".into(),
+        }
+    }
+}
+
+/// Sound: overrides of the board's devices, and the encoder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AudioSection {
+    /// `alsa:NAME`, `wav:FILE`, `silence`; empty: the board's.
+    pub capture: String,
+    /// `alsa:NAME`, `wav:FILE`, `discard`; empty: the board's.
+    pub playback: String,
+    /// Opus bit rate, bit/s, 6000..=128000.
+    pub opus_bitrate_bps: u32,
+    /// Opus complexity, 0..=10.
+    pub opus_complexity: u8,
+    /// Opus in-band forward error correction.
+    pub opus_fec: bool,
+    /// Length of a sent frame, milliseconds: 10 or 20.
+    pub frame_ms: u8,
+}
+
+impl Default for AudioSection {
+    fn default() -> Self {
+        Self {
+            capture: String::new(),
+            playback: String::new(),
+            opus_bitrate_bps: 32_000,
+            opus_complexity: 5,
+            opus_fec: true,
+            frame_ms: 20,
+        }
+    }
+}
+
+/// How the phone behaves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PhoneSection {
+    /// Whose call progress tones.
+    pub tones: TonePlan,
+    /// Pause after the last digit that dials, milliseconds, 1000..=20000.
+    pub inter_digit_timeout_ms: u32,
+}
+
+impl Default for PhoneSection {
+    fn default() -> Self {
+        Self {
+            tones: TonePlan::NorthAmerica,
+            inter_digit_timeout_ms: 4_000,
+        }
+    }
+}
+
+/// The local API and page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiSection {
+    /// Address and port.
+    pub listen: SocketAddr,
+}
+
+impl Default for ApiSection {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8321)),
+        }
+    }
+}
+
+/// What survives a restart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StateSection {
+    /// Folder.
+    pub dir: PathBuf,
+}
+
+impl Default for StateSection {
+    fn default() -> Self {
+        Self {
+            dir: "/var/lib/offhook".into(),
+        }
+    }
+}
+
+/// The log on standard error.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSection {
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: LogLevel,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self {
+            level: LogLevel::Info,
+        }
+    }
+}
+
+/// Log levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "plain words")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// What is wrong with the configuration, in the installer's words.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {detail}", file.display())]
+    Unreadable {
+        /// Which file.
+        file: PathBuf,
+        /// The system's words.
+        detail: String,
+    },
+    /// Not TOML, or a key that does not exist, or a value of the wrong kind; the text names line and column.
+    #[error("{}: {detail}\nrun `offhook config --explain` to see every key", file.display())]
+    Invalid {
+        /// Which file.
+        file: PathBuf,
+        /// TOML's words.
+        detail: String,
+    },
+    /// A value out of its range.
+    #[error("{}: {key} = {value}: {allowed}", file.display())]
+    Value {
+        /// Which file.
+        file: PathBuf,
+        /// Section and key.
+        key: &'static str,
+        /// What was there.
+        value: String,
+        /// What may be there.
+        allowed: String,
+    },
+}
+
+impl Config {
+    /// Reads `path`; relative paths inside are taken from the folder of the file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
+            file: path.into(),
+            detail: error.to_string(),
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// Parses `text` that came from `file`.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
+        let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::Invalid {
+            file: file.into(),
+            detail: error.to_string().trim_end().to_owned(),
+        })?;
+        config.validate(file)?;
+        config.resolve_paths(file.parent().unwrap_or(Path::new("")));
+        Ok(config)
+    }
+
+    fn validate(&self, file: &Path) -> Result<(), ConfigError> {
+        let fail = |key, value: &dyn std::fmt::Display, allowed: String| {
+            Err(ConfigError::Value {
+                file: file.into(),
+                key,
+                value: value.to_string(),
+                allowed,
+            })
+        };
+        let environment = &self.cloud.environment;
+        if !environment.starts_with("http") && !REGIONS.contains(&environment.as_str()) {
+            return fail(
+                "cloud.environment",
+                environment,
+                format!(
+                    "is not a region of Genesys Cloud; use one of {}, or a URL",
+                    REGIONS.join(", ")
+                ),
+            );
+        }
+        if environment.starts_with("http") && url::Url::parse(environment).is_err() {
+            return fail(
+                "cloud.environment",
+                environment,
+                "is not a valid URL".into(),
+            );
+        }
+        let streaming = &self.cloud.streaming;
+        if !streaming.is_empty()
+            && !(streaming.starts_with("wss://") || streaming.starts_with("ws://"))
+        {
+            return fail(
+                "cloud.streaming",
+                streaming,
+                "must start with wss://, or be empty".into(),
+            );
+        }
+        if environment.starts_with("http") && streaming.is_empty() {
+            return fail(
+                "cloud.streaming",
+                &"\"\"",
+                "must be given (wss://HOST:PORT) when cloud.environment is a URL".into(),
+            );
+        }
+        if !(6_000..=128_000).contains(&self.audio.opus_bitrate_bps) {
+            return fail(
+                "audio.opus_bitrate_bps",
+                &self.audio.opus_bitrate_bps,
+                "must be 6000 to 128000".into(),
+            );
+        }
+        if self.audio.opus_complexity > 10 {
+            return fail(
+                "audio.opus_complexity",
+                &self.audio.opus_complexity,
+                "must be 0 to 10".into(),
+            );
+        }
+        if !matches!(self.audio.frame_ms, 10 | 20) {
+            return fail(
+                "audio.frame_ms",
+                &self.audio.frame_ms,
+                "must be 10 or 20".into(),
+            );
+        }
+        let pause = self.phone.inter_digit_timeout_ms;
+        if !(1_000..=20_000).contains(&pause) {
+            return fail(
+                "phone.inter_digit_timeout_ms",
+                &pause,
+                "must be 1000 to 20000".into(),
+            );
+        }
+        Ok(())
+    }
+
+    fn resolve_paths(&mut self, base: &Path) {
+        for text in [&mut self.cloud.ca_file, &mut self.cloud.token_file] {
+            if !text.is_empty() {
+                *text = base.join(&*text).to_string_lossy().into_owned();
+            }
+        }
+        for text in [&mut self.audio.capture, &mut self.audio.playback] {
+            if let Some(path) = text.strip_prefix("wav:") {
+                *text = format!("wav:{}", base.join(path).display());
+            }
+        }
+        if self.board.name.contains('/') {
+            self.board.name = base.join(&self.board.name).to_string_lossy().into_owned();
+        }
+        self.state.dir = base.join(&self.state.dir);
+    }
+}
+
+/// The whole file with its defaults and a line of help for each key: `offhook config --explain`.
+pub const EXPLAINED: &str = r#"# Offhook's configuration. Every key may be left out; what is shown is its default.
+
+[cloud]
+# A region of Genesys Cloud, or a URL ("https://127.0.0.1:8443") where a simulator serves REST.
+environment = "mypurecloud.com"
+# WebSocket host; empty: wss://streaming.<environment>. Must be given when environment is a URL.
+streaming = ""
+# One more trust anchor (a PEM file), for a private cloud or a simulator.
+ca_file = ""
+# A file with an access token of the agent; it is read again when the cloud refuses the old one.
+token_file = ""
+
+[board]
+# "auto" (from the device tree; a PC is "desktop"), a board's name, or a path to a board file.
+name = "auto"
+
+[audio]
+# "alsa:NAME", "wav:FILE" (read in real time, looped) or "silence"; empty: what the board says.
+capture = ""
+# "alsa:NAME", "wav:FILE" (written in real time) or "discard"; empty: what the board says.
+playback = ""
+# Opus bit rate in bit/s, 6000 to 128000.
+opus_bitrate_bps = 32000
+# Opus complexity, 0 (cheap) to 10 (best).
+opus_complexity = 5
+# Opus in-band forward error correction: costs some bits, hides single lost packets.
+opus_fec = true
+# Length of a sent frame in ms: 20, or 10 for less delay and more packets.
+frame_ms = 20
+
+[phone]
+# Whose dial, ringing and busy tones: "north-america", "united-kingdom" or "continental-europe".
+tones = "north-america"
+# Pause after the last digit that dials, in ms, 1000 to 20000. The # key dials at once.
+inter_digit_timeout_ms = 4000
+
+[api]
+# Address of the local API and page. On any other address than 127.0.0.1 or [::1] it speaks HTTPS and
+# wants the key that is in the state folder.
+listen = "127.0.0.1:8321"
+
+[state]
+# Folder for what survives a restart.
+dir = "/var/lib/offhook"
+
+[log]
+# "error", "warn", "info", "debug" or "trace". No level shows tokens, phone numbers or names.
+level = "info"
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("/etc/offhook/test.toml")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_explained_file_is_the_default_and_has_every_key() {
+        assert_eq!(parse(EXPLAINED).unwrap(), Config::default());
+        let explained: toml::Table = EXPLAINED.parse().unwrap();
+        let default = toml::Table::try_from(Config::default()).unwrap();
+        assert_eq!(explained, default);
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        assert_eq!(parse("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn bad_values_are_refused_with_key_and_range() {
+        for (text, says) in [
+            ("[cloud]\nenvironment = \"mypurecloud.xy\"", "not a region"),
+            (
+                "[cloud]\nenvironment = \"https://127.0.0.1:1\"",
+                "cloud.streaming",
+            ),
+            ("[cloud]\nstreaming = \"http://x\"", "wss://"),
+            ("[cloud]\nenvironnement = \"x\"", "environnement"),
+            ("[audio]\nopus_bitrate_bps = 1", "6000 to 128000"),
+            ("[audio]\nopus_complexity = 11", "0 to 10"),
+            ("[audio]\nframe_ms = 15", "10 or 20"),
+            ("[phone]\ninter_digit_timeout_ms = 5", "1000 to 20000"),
+            ("[phone]\ntones = \"mars\"", "north-america"),
+            ("[api]\nlisten = \"localhost\"", "line 2"),
+            ("[log]\nlevel = \"loud\"", "loud"),
+            ("[cloud\n", "line 1"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(says), "{text:?}: {error}");
+            assert!(error.contains("test.toml"), "{error}");
+        }
+    }
+
+    #[test]
+    fn paths_are_taken_from_the_files_folder() {
+        let config =
+            parse("[cloud]\ntoken_file = \"token\"\n[audio]\ncapture = \"wav:voice.wav\"").unwrap();
+        assert_eq!(config.cloud.token_file, "/etc/offhook/token");
+        assert_eq!(config.audio.capture, "wav:/etc/offhook/voice.wav");
+    }
+}

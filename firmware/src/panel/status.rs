@@ -1,0 +1,215 @@
+//! `GET /status` and `GET /calls`.
+
+use crate::device::Private;
+use crate::genesys::id::{ConversationId, SessionId, StationId, UserId};
+use crate::genesys::model::{CallState, Direction};
+use crate::media::{ConnectionState, Statistics};
+use crate::phone::AudioPath;
+use crate::softphone::event::{CallView, Remote};
+use offhook_hal::HookState;
+use serde::Serialize;
+
+/// `GET /status`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the local API's own names")]
+pub struct Status {
+    pub version: &'static str,
+    pub board: String,
+    pub ready: bool,
+    pub cloud: CloudStatus,
+    pub hook: HookState,
+    pub audio: AudioStatus,
+    pub calls: Vec<ApiCall>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_conversation_id: Option<ConversationId>,
+    /// What the display tells the user, if something is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
+}
+
+/// `cloud`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the local API's own names")]
+pub struct CloudStatus {
+    pub connected: bool,
+    pub environment: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub station: Option<StationStatus>,
+    pub is_concurrent_softphone_sessions_enabled: bool,
+    pub is_persistent_connection_enabled: bool,
+}
+
+/// `cloud.user`.
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the local API's own names")]
+pub struct UserStatus {
+    pub id: UserId,
+    pub name: Private,
+}
+
+/// `cloud.station`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the local API's own names")]
+pub struct StationStatus {
+    pub id: StationId,
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web_rtc_call_appearances: Option<u32>,
+}
+
+/// `audio`.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[allow(missing_docs, reason = "the local API's own names")]
+pub struct AudioStatus {
+    pub path: AudioPath,
+    pub mute: bool,
+}
+
+/// A call, with its media once there is a peer connection.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the local API's own names")]
+pub struct ApiCall {
+    pub conversation_id: ConversationId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<SessionId>,
+    pub direction: Direction,
+    pub state: CallState,
+    pub held: bool,
+    pub muted: bool,
+    pub remote: Remote,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media: Option<MediaStatus>,
+}
+
+impl ApiCall {
+    /// Puts a view and its measurements together.
+    pub fn new(view: CallView, media: Option<MediaStatus>) -> Self {
+        Self {
+            conversation_id: view.conversation_id,
+            session_id: view.session_id,
+            direction: view.direction,
+            state: view.state,
+            held: view.held,
+            muted: view.muted,
+            remote: view.remote,
+            media,
+        }
+    }
+}
+
+/// `calls[].media`.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the local API's own names")]
+pub struct MediaStatus {
+    pub connection: ConnectionState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtt_ms: Option<f64>,
+    pub jitter_ms: f64,
+    pub loss_percent: f64,
+    pub mos: f64,
+    pub jitter_buffer_ms: f32,
+    /// Packets received and sent so far.
+    pub packets_received: u64,
+    pub packets_sent: u64,
+    /// Made up because packets were late or lost, milliseconds of sound so far.
+    pub concealed_ms: u64,
+    /// Answer made until ICE and DTLS were up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_ms: Option<u64>,
+}
+
+impl MediaStatus {
+    /// From the peer's statistics, the jitter buffer's delay (ms) and what it concealed (48 kHz samples).
+    pub fn new(statistics: &Statistics, jitter_buffer_ms: f32, concealed_samples: u64) -> Self {
+        let received = statistics.packets_received as f64;
+        let lost = statistics.packets_lost.max(0) as f64;
+        Self {
+            connection: statistics.connection,
+            rtt_ms: statistics.rtt_ms.map(tenths),
+            jitter_ms: tenths(statistics.jitter_ms),
+            loss_percent: if received + lost > 0.0 {
+                tenths(100.0 * lost / (received + lost))
+            } else {
+                0.0
+            },
+            mos: mos(statistics),
+            jitter_buffer_ms,
+            packets_received: statistics.packets_received,
+            packets_sent: statistics.packets_sent,
+            concealed_ms: concealed_samples / 48,
+            connect_ms: statistics.connect_time.map(|time| time.as_millis() as u64),
+        }
+    }
+}
+
+fn tenths(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+/// Estimated mean opinion score by Genesys's formula (genesys-protocol 5.8), 1.0..=5.0, two decimals.
+pub fn mos(statistics: &Statistics) -> f64 {
+    let received = statistics.packets_received as f64;
+    let loss = if received > 0.0 {
+        statistics.packets_lost.max(0) as f64 / received
+    } else {
+        0.0
+    };
+    let latency_ms = if statistics.rtt_count > 0 {
+        statistics.rtt_total_ms / f64::from(statistics.rtt_count) / 2.0
+    } else {
+        0.0
+    };
+    let effective = latency_ms + 2.0 * statistics.jitter_ms + 10.0;
+    let delay_impairment = if effective < 160.0 {
+        effective / 40.0
+    } else {
+        (effective - 120.0) / 10.0
+    };
+    let r = 93.2 - delay_impairment - 250.0 * loss;
+    let score = if r < 0.0 {
+        1.0
+    } else {
+        (1.0 + 0.035 * r + 0.000_007 * r * (r - 60.0) * (100.0 - r)) * 5.0 / 4.5
+    };
+    (score * 100.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statistics(lost: i64, jitter_ms: f64, rtt_ms: f64) -> Statistics {
+        Statistics {
+            packets_received: 1000,
+            packets_lost: lost,
+            jitter_ms,
+            rtt_total_ms: rtt_ms * 4.0,
+            rtt_count: 4,
+            ..Statistics::default()
+        }
+    }
+
+    #[test]
+    fn mos_follows_the_references_formula() {
+        for (lost, jitter, rtt, expected) in [
+            (0, 0.0, 0.0, 4.9),
+            (0, 2.0, 23.1, 4.89),
+            (50, 2.0, 100.0, 4.61),
+            (0, 60.0, 400.0, 4.29),
+            (900, 0.0, 0.0, 1.0),
+        ] {
+            let score = mos(&statistics(lost, jitter, rtt));
+            assert!(
+                (score - expected).abs() < 0.02,
+                "{lost} {jitter} {rtt}: {score}"
+            );
+        }
+    }
+}
