@@ -3,3 +3,8 @@
 mod keys;
 
 pub use keys::{KeyTiming, Keys, MAX_HELD};
+
+/// The most rows a matrix can have.
+pub const MAX_ROWS: usize = 8;
+/// The most columns a matrix can have.
+pub const MAX_COLUMNS: usize = 8;

@@ -1,0 +1,96 @@
+//! Sound devices and mixer elements.
+
+use std::ops::{Range, RangeInclusive};
+
+use offhook_hal::audio::{AudioError, BUFFER_FRAMES, PERIOD_FRAMES};
+use toml::Spanned;
+
+use super::Check;
+use crate::{AudioPath, BoardError, MixerElement, raw};
+
+/// Mixer elements of real codecs lie within this range, in dB.
+const DB: RangeInclusive<f32> = -120.0..=60.0;
+
+impl Check<'_> {
+    pub(super) fn path(&self, raw: raw::AudioPath) -> Result<AudioPath, BoardError> {
+        let period = PERIOD_FRAMES as u32;
+        let buffer = BUFFER_FRAMES as u32;
+        let device = |at: Range<usize>, error: &AudioError| match error {
+            AudioError::Name {
+                given,
+                direction,
+                allowed,
+            } => self
+                .source
+                .invalid(&at, format!("{direction} is {given:?}"), *allowed),
+            other => self
+                .source
+                .invalid(&at, other.to_string(), "another device"),
+        };
+        if raw.mixer_card.is_none()
+            && let Some(element) = raw.playback_volume.as_ref().or(raw.capture_gain.as_ref())
+        {
+            let what = "a mixer element is named, but no mixer_card";
+            return Err(self.source.invalid(
+                &element.span(),
+                what,
+                "a mixer_card, such as \"hw:0\"",
+            ));
+        }
+        Ok(AudioPath {
+            capture: raw
+                .capture
+                .as_ref()
+                .parse()
+                .map_err(|error| device(raw.capture.span(), &error))?,
+            playback: raw
+                .playback
+                .as_ref()
+                .parse()
+                .map_err(|error| device(raw.playback.span(), &error))?,
+            period_frames: self.source.number(
+                "period_frames",
+                &raw.period_frames,
+                period..=period,
+            )? as usize,
+            buffer_frames: self.source.number(
+                "buffer_frames",
+                &raw.buffer_frames,
+                buffer..=buffer,
+            )? as usize,
+            mixer_card: raw
+                .mixer_card
+                .map(|card| self.text("mixer_card", card))
+                .transpose()?,
+            playback_volume: raw.playback_volume.map(|e| self.element(e)).transpose()?,
+            capture_gain: raw.capture_gain.map(|e| self.element(e)).transpose()?,
+        })
+    }
+
+    fn element(&self, element: Spanned<raw::MixerElement>) -> Result<MixerElement, BoardError> {
+        let raw = element.into_inner();
+        let (min_db, max_db) = (*raw.min_db.as_ref(), *raw.max_db.as_ref());
+        for (key, value, at) in [
+            ("min_db", min_db, raw.min_db.span()),
+            ("max_db", max_db, raw.max_db.span()),
+        ] {
+            if !DB.contains(&value) {
+                let allowed = format!("{} to {}", DB.start(), DB.end());
+                return Err(self
+                    .source
+                    .invalid(&at, format!("{key} is {value}"), allowed));
+            }
+        }
+        if min_db >= max_db {
+            let what = format!("max_db is {max_db}, and min_db is {min_db}");
+            return Err(self
+                .source
+                .invalid(&raw.max_db.span(), what, "more than min_db"));
+        }
+        Ok(MixerElement {
+            element: self.text("element", raw.element)?,
+            min_db,
+            max_db,
+        })
+    }
+}

@@ -1,0 +1,145 @@
+//! The board file as it is written, before anything is checked but types and key names.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::Level;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Board {
+    pub(crate) name: Spanned<String>,
+    pub(crate) description: Spanned<String>,
+    pub(crate) device_tree_models: Vec<Spanned<String>>,
+    pub(crate) gpio: Option<Gpio>,
+    pub(crate) keypad: Spanned<Keypad>,
+    pub(crate) hook: Spanned<Hook>,
+    pub(crate) lamps: BTreeMap<Spanned<String>, Spanned<Lamp>>,
+    pub(crate) display: Spanned<Display>,
+    pub(crate) audio: Audio,
+    pub(crate) budgets: Budgets,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Gpio {
+    pub(crate) chip: Spanned<String>,
+    #[serde(default)]
+    pub(crate) reserved: BTreeMap<String, Spanned<u32>>,
+}
+
+/// One row of labels per row of keys.
+pub(crate) type Labels = Vec<Spanned<Vec<Spanned<String>>>>;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Keypad {
+    pub(crate) wiring: KeypadWiring,
+    pub(crate) row_lines: Option<Spanned<Vec<Spanned<u32>>>>,
+    pub(crate) column_lines: Option<Spanned<Vec<Spanned<u32>>>>,
+    pub(crate) labels: Option<Spanned<Labels>>,
+    pub(crate) diodes: Option<Spanned<bool>>,
+    pub(crate) settle_us: Option<Spanned<u32>>,
+    pub(crate) debounce_ms: Spanned<u32>,
+    pub(crate) long_press_ms: Spanned<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum KeypadWiring {
+    Virtual,
+    Matrix,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Hook {
+    pub(crate) wiring: HookWiring,
+    pub(crate) line: Option<Spanned<u32>>,
+    pub(crate) lifted_level: Option<Spanned<Level>>,
+    pub(crate) debounce_ms: Spanned<u32>,
+    pub(crate) flash_min_ms: Option<Spanned<u32>>,
+    pub(crate) flash_max_ms: Option<Spanned<u32>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum HookWiring {
+    Virtual,
+    Switch,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Lamp {
+    pub(crate) wiring: LampWiring,
+    pub(crate) line: Option<Spanned<u32>>,
+    pub(crate) lit_level: Option<Spanned<Level>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LampWiring {
+    Virtual,
+    Pin,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Display {
+    pub(crate) controller: Controller,
+    pub(crate) width_px: Spanned<u32>,
+    pub(crate) height_px: Spanned<u32>,
+    pub(crate) bus_device: Option<Spanned<String>>,
+    pub(crate) i2c_address: Option<Spanned<u32>>,
+    pub(crate) clock_hz: Option<Spanned<u32>>,
+    pub(crate) data_command_line: Option<Spanned<u32>>,
+    pub(crate) reset_line: Option<Spanned<u32>>,
+    pub(crate) backlight_line: Option<Spanned<u32>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Controller {
+    Virtual,
+    Ssd1306,
+    Sh1106,
+    St7789,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Audio {
+    pub(crate) handset: AudioPath,
+    pub(crate) speaker: Option<AudioPath>,
+    pub(crate) headset: Option<AudioPath>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AudioPath {
+    pub(crate) capture: Spanned<String>,
+    pub(crate) playback: Spanned<String>,
+    pub(crate) period_frames: Spanned<u32>,
+    pub(crate) buffer_frames: Spanned<u32>,
+    pub(crate) mixer_card: Option<Spanned<String>>,
+    pub(crate) playback_volume: Option<Spanned<MixerElement>>,
+    pub(crate) capture_gain: Option<Spanned<MixerElement>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MixerElement {
+    pub(crate) element: Spanned<String>,
+    pub(crate) min_db: Spanned<f32>,
+    pub(crate) max_db: Spanned<f32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Budgets {
+    pub(crate) ram_mib: Spanned<u32>,
+    pub(crate) startup_ms: Spanned<u32>,
+}
