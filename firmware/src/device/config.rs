@@ -1,6 +1,7 @@
 //! The configuration file: every key has a default and a line of help.
 
 use crate::audio::TonePlan;
+use offhook_hal::audio::{CaptureSpec, PlaybackSpec};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -119,6 +120,19 @@ impl Default for AudioSection {
             opus_fec: true,
             frame_ms: 20,
         }
+    }
+}
+
+impl AudioSection {
+    /// The device for the microphone, if the configuration names one.
+    pub fn capture_spec(&self) -> Option<CaptureSpec> {
+        // `validate` has seen that it parses.
+        self.capture.parse().ok()
+    }
+
+    /// The device for the ear, if the configuration names one.
+    pub fn playback_spec(&self) -> Option<PlaybackSpec> {
+        self.playback.parse().ok()
     }
 }
 
@@ -300,6 +314,17 @@ impl Config {
                 "must be given (wss://HOST:PORT) when cloud.environment is a URL".into(),
             );
         }
+        let audio = &self.audio;
+        if !audio.capture.is_empty()
+            && let Err(error) = audio.capture.parse::<CaptureSpec>()
+        {
+            return fail("audio.capture", &audio.capture, error.to_string());
+        }
+        if !audio.playback.is_empty()
+            && let Err(error) = audio.playback.parse::<PlaybackSpec>()
+        {
+            return fail("audio.playback", &audio.playback, error.to_string());
+        }
         if !(6_000..=128_000).contains(&self.audio.opus_bitrate_bps) {
             return fail(
                 "audio.opus_bitrate_bps",
@@ -432,6 +457,8 @@ mod tests {
             ),
             ("[cloud]\nstreaming = \"http://x\"", "wss://"),
             ("[cloud]\nenvironnement = \"x\"", "environnement"),
+            ("[audio]\ncapture = \"usb\"", "audio.capture"),
+            ("[audio]\nplayback = \"silence\"", "audio.playback"),
             ("[audio]\nopus_bitrate_bps = 1", "6000 to 128000"),
             ("[audio]\nopus_complexity = 11", "0 to 10"),
             ("[audio]\nframe_ms = 15", "10 or 20"),
