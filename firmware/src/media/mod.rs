@@ -4,6 +4,20 @@
 //!
 //! SEAM: `PeerConfig`, `PeerEvent`, `Negotiated`, `ConnectionState`, `Statistics`, `MediaError`, `Peer`'s verbs.
 
+mod dtmf;
+mod line;
+mod meter;
+mod names;
+mod peer;
+mod runtime;
+pub mod sdp;
+mod sender;
+mod stack;
+mod tap;
+
+pub use names::prefetch;
+pub use peer::{EventSink, Peer};
+
 use crate::device::Private;
 use serde::Serialize;
 use std::time::Duration;
@@ -133,6 +147,9 @@ pub enum MediaError {
     /// The offer had no telephone-event.
     #[error("this call cannot carry key tones in the audio (no telephone-event in the offer)")]
     NoTelephoneEvent,
+    /// Not a key.
+    #[error("there is no key {0:?}; there are 0-9, *, #, A-D and the comma for a pause")]
+    NoSuchKey(char),
 }
 
 /// Own statistics, from RTP and RTCP itself (the stack's are wrong for two-way calls).

@@ -1,0 +1,357 @@
+//! Making the stack's peer connection.
+
+use super::line::Line;
+use super::runtime::{PhoneRuntime, Signals};
+use super::sdp::{Candidate, CandidateKind, Offer, Setup};
+use super::tap::Tap;
+use super::{CodecKind, MediaError, PeerConfig};
+use rtc::ice::mdns::MulticastDnsMode;
+use rtc::interceptor::{Registry, Slot};
+use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::transport::RTCDtlsRole;
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
+    RtpCodecKind,
+};
+use std::fmt::Display;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::warn;
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::peer_connection::{
+    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler,
+    RTCConfigurationBuilder, RTCIceServer, RTCIceTransportPolicy, SettingEngineBuilder,
+};
+use webrtc::rtp_transceiver::RtpSender;
+
+/// Pace of the ICE checks. RFC 8445 section 14.2 asks for no less than 50 ms between two transactions; the stack's
+/// own 200 ms made the second check of a pair, when the first was early or lost, come that much later.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+/// Checks of one pair before it is given up: 10 s of them. The far end may get our answer late.
+const CHECKS_PER_PAIR: u16 = 200;
+/// No answer of the far end for this long: disconnected, as in browsers.
+const DISCONNECTED_AFTER: Duration = Duration::from_secs(5);
+/// Disconnected for this long, or this and the above without a connection at first: failed.
+const FAILED_AFTER: Duration = Duration::from_secs(25);
+/// Consent checks (RFC 7675 section 5.1 wants them at most 5 s apart).
+const KEEPALIVE: Duration = Duration::from_secs(2);
+/// How long a direct path is waited for when a relayed one already works and we choose (an ICE-lite far end). The
+/// stack waits 500 ms for reflexive, 1 s for peer-reflexive and 2 s for relayed ones.
+const RELAY_PATIENCE: Duration = Duration::from_millis(200);
+/// Where our interceptor stands in the stack's chain; alone, so anywhere.
+const TAP_SLOT: usize = 10_500;
+
+/// The stack's objects for one peer.
+pub(super) struct Stack {
+    pub connection: Arc<dyn PeerConnection>,
+    pub sender: Arc<dyn RtpSender>,
+    pub track: Arc<TrackLocalStaticRTP>,
+    pub signals: Arc<Signals>,
+}
+
+impl Stack {
+    /// A connection with our audio track, ready for `offer`.
+    pub(super) async fn build(
+        config: &PeerConfig,
+        offer: &Offer,
+        setup: Setup,
+        ssrc: u32,
+        line: Arc<Line>,
+        handler: Arc<dyn PeerConnectionEventHandler>,
+    ) -> Result<Self, MediaError> {
+        let mut engine = MediaEngine::default();
+        for codec in [CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma] {
+            register(&mut engine, codec_parameters(codec))?;
+        }
+        // Exactly one telephone-event: the stack tells two apart by nothing but their payload type.
+        register(&mut engine, telephone_event(offer))?;
+
+        let patience = if config.relay_only {
+            Duration::ZERO
+        } else {
+            RELAY_PATIENCE
+        };
+        let settings = SettingEngineBuilder::new()
+            .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+            .with_ice_timeouts(
+                Some(DISCONNECTED_AFTER),
+                Some(FAILED_AFTER),
+                Some(KEEPALIVE),
+            )
+            .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(CHECKS_PER_PAIR))
+            .with_host_acceptance_min_wait(Some(Duration::ZERO))
+            .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
+            .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
+            .with_relay_acceptance_min_wait(Some(patience))
+            .with_answering_dtls_role(if setup == Setup::Passive {
+                RTCDtlsRole::Server
+            } else {
+                RTCDtlsRole::Client
+            })
+            .build();
+        let configuration = RTCConfigurationBuilder::default()
+            .with_ice_servers(ice_servers(config))
+            .with_ice_transport_policy(if config.relay_only {
+                RTCIceTransportPolicy::Relay
+            } else {
+                RTCIceTransportPolicy::All
+            })
+            .build();
+        let (runtime, signals) = PhoneRuntime::new();
+        let connection = PeerConnectionBuilder::new()
+            .with_configuration(configuration)
+            .with_media_engine(engine)
+            .with_setting_engine(settings)
+            .with_interceptor_registry(
+                Registry::new().with(Slot::from(TAP_SLOT), Tap::new(line, ssrc)),
+            )
+            .with_runtime(runtime)
+            .with_handler(handler)
+            .with_udp_addrs(bind_addresses(config))
+            .build()
+            .await
+            .map_err(failed("making the peer connection"))?;
+        let track = Arc::new(TrackLocalStaticRTP::new(own_track(offer.codec, ssrc)));
+        let sender = connection
+            .add_track(Arc::clone(&track) as Arc<dyn TrackLocal>)
+            .await
+            .map_err(failed("adding the microphone's track"))?;
+        Ok(Self {
+            connection: Arc::new(connection),
+            sender,
+            track,
+            signals,
+        })
+    }
+}
+
+/// Wraps an error of the stack.
+pub(super) fn failed<E: Display>(what: &'static str) -> impl FnOnce(E) -> MediaError {
+    move |error| MediaError::Stack {
+        what,
+        detail: error.to_string(),
+    }
+}
+
+/// Whether a candidate of ours is told to the far end (genesys-protocol 5.3).
+pub(super) fn is_told(config: &PeerConfig, candidate: &Candidate) -> bool {
+    let address = candidate.address;
+    if address.is_unspecified() || (address.is_loopback() && !config.loopback) {
+        return false;
+    }
+    candidate.kind != CandidateKind::Host || address.is_ipv4() || config.ipv6
+}
+
+fn register(engine: &mut MediaEngine, codec: RTCRtpCodecParameters) -> Result<(), MediaError> {
+    engine
+        .register_codec(codec, RtpCodecKind::Audio)
+        .map_err(failed("registering the codecs"))
+}
+
+fn codec_parameters(codec: CodecKind) -> RTCRtpCodecParameters {
+    let (name, payload_type, channels) = match codec {
+        CodecKind::Opus => ("audio/opus", 111, 2),
+        CodecKind::Pcmu => ("audio/PCMU", 0, 0),
+        CodecKind::Pcma => ("audio/PCMA", 8, 0),
+    };
+    RTCRtpCodecParameters {
+        rtp_codec: RTCRtpCodec {
+            mime_type: name.to_owned(),
+            clock_rate: codec.clock_rate(),
+            channels,
+            sdp_fmtp_line: codec.fmtp().unwrap_or_default().to_owned(),
+            rtcp_feedback: vec![],
+        },
+        payload_type,
+    }
+}
+
+fn telephone_event(offer: &Offer) -> RTCRtpCodecParameters {
+    RTCRtpCodecParameters {
+        rtp_codec: RTCRtpCodec {
+            mime_type: "audio/telephone-event".to_owned(),
+            clock_rate: offer.codec.clock_rate(),
+            ..Default::default()
+        },
+        payload_type: offer.dtmf_payload_type().unwrap_or(101),
+    }
+}
+
+fn own_track(codec: CodecKind, ssrc: u32) -> MediaStreamTrack {
+    let encoding = RTCRtpEncodingParameters {
+        rtp_coding_parameters: RTCRtpCodingParameters {
+            ssrc: Some(ssrc),
+            ..Default::default()
+        },
+        active: true,
+        codec: codec_parameters(codec).rtp_codec,
+        ..Default::default()
+    };
+    let name = || "audio".to_owned();
+    MediaStreamTrack::new(
+        "offhook".to_owned(),
+        name(),
+        name(),
+        RtpCodecKind::Audio,
+        vec![encoding],
+    )
+}
+
+/// The servers the stack can use. It has TURN over UDP only and would silently have no candidate for others.
+fn ice_servers(config: &PeerConfig) -> Vec<RTCIceServer> {
+    config
+        .ice_servers
+        .iter()
+        .filter(|server| {
+            let usable = !server.url.starts_with("turns:")
+                && !server.url.starts_with("stuns:")
+                && !server.url.ends_with("transport=tcp");
+            if !usable {
+                warn!(url = %server.url, "ICE server left out: only UDP is supported");
+            }
+            usable
+        })
+        .map(|server| RTCIceServer {
+            urls: vec![server.url.clone()],
+            username: server.username.clone(),
+            credential: server.credential.expose().to_owned(),
+        })
+        .collect()
+}
+
+/// One socket per usable interface address. Link-local addresses reach nobody who is not told the interface.
+fn bind_addresses(config: &PeerConfig) -> Vec<SocketAddr> {
+    let interfaces = rtc::shared::ifaces::ifaces().unwrap_or_else(|error| {
+        warn!(%error, "the network interfaces cannot be listed");
+        Vec::new()
+    });
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for address in interfaces
+        .into_iter()
+        .filter_map(|interface| interface.addr)
+        .map(|address| address.ip())
+    {
+        let wanted = !address.is_unspecified()
+            && (config.loopback || !address.is_loopback())
+            && match address {
+                IpAddr::V4(address) => !address.is_link_local(),
+                IpAddr::V6(address) => config.ipv6 && !address.is_unicast_link_local(),
+            };
+        if wanted && !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        // Off the network. A socket is needed all the same; its candidate is not told.
+        addresses.push(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        if config.ipv6 {
+            addresses.push(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        }
+    }
+    addresses
+        .into_iter()
+        .map(|address| SocketAddr::new(address, 0))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidates_are_told_by_the_rules() {
+        let check = |line: &str, loopback, ipv6, told| {
+            let candidate = Candidate::parse(line).expect(line);
+            let config = PeerConfig {
+                loopback,
+                ipv6,
+                ..Default::default()
+            };
+            assert_eq!(is_told(&config, &candidate), told, "{line}");
+        };
+        check(
+            "candidate:1 1 udp 1 192.168.1.5 5000 typ host",
+            false,
+            false,
+            true,
+        );
+        check(
+            "candidate:1 1 udp 1 127.0.0.1 5000 typ host",
+            false,
+            false,
+            false,
+        );
+        check(
+            "candidate:1 1 udp 1 127.0.0.1 5000 typ host",
+            true,
+            false,
+            true,
+        );
+        check(
+            "candidate:1 1 udp 1 2001:db8::1 5000 typ host",
+            false,
+            false,
+            false,
+        );
+        check(
+            "candidate:1 1 udp 1 2001:db8::1 5000 typ host",
+            false,
+            true,
+            true,
+        );
+        check(
+            "candidate:1 1 udp 1 2001:db8::1 5000 typ relay raddr :: rport 9",
+            false,
+            false,
+            true,
+        );
+        check(
+            "candidate:1 1 udp 1 0.0.0.0 5000 typ host",
+            false,
+            false,
+            false,
+        );
+    }
+
+    #[test]
+    fn loopback_is_bound_only_when_asked_for() {
+        let has_loopback = |loopback| {
+            let config = PeerConfig {
+                loopback,
+                ..Default::default()
+            };
+            bind_addresses(&config)
+                .iter()
+                .any(|address| address.ip().is_loopback())
+        };
+        assert!(!has_loopback(false));
+        assert!(has_loopback(true));
+    }
+
+    #[test]
+    fn servers_the_stack_cannot_use_are_left_out() {
+        let server = |url: &str| super::super::IceServer {
+            url: url.into(),
+            username: String::new(),
+            credential: String::new().into(),
+        };
+        let config = PeerConfig {
+            ice_servers: [
+                "stun:a:1",
+                "turn:b:2",
+                "turn:c:3?transport=tcp",
+                "turns:d:4",
+            ]
+            .map(server)
+            .to_vec(),
+            ..Default::default()
+        };
+        let urls: Vec<_> = ice_servers(&config)
+            .into_iter()
+            .flat_map(|server| server.urls)
+            .collect();
+        assert_eq!(urls, ["stun:a:1", "turn:b:2"]);
+    }
+}
