@@ -1,0 +1,545 @@
+//! A call from its first ring to its end.
+
+use std::time::Duration;
+
+use super::conversation::{
+    Call, CallDirection, CallState, Conversation, Participant, Party, Phone, Purpose,
+};
+use super::session::Stage;
+use super::{CommandError, Engine, LegCommand, Output, Timer, UserFacts};
+use crate::journal::ViolationKind;
+use crate::spec::{Form, InboundOrder, InboundPurpose, InboundSpec, OutboundSpec, OutboundStep};
+
+impl Engine {
+    /// Rings a user's phone, and gives the conversation's id.
+    ///
+    /// # Errors
+    /// [`CommandError::NoPhone`] if the user has no station, or if the offer shall come at once
+    /// and no resource is connected.
+    pub fn call_user(
+        &mut self,
+        now: Duration,
+        user: &UserFacts,
+        spec: &InboundSpec,
+    ) -> Result<String, CommandError> {
+        if !user.station {
+            let text = format!("{} has no station: nothing can ring", user.name);
+            return Err(CommandError::NoPhone(text));
+        }
+        let offer_to = match (spec.order, &user.newest_resource) {
+            (InboundOrder::OfferOnly, None) => {
+                let text = format!("{} has no connected client to make an offer to", user.name);
+                return Err(CommandError::NoPhone(text));
+            }
+            (InboundOrder::OfferOnly, Some(resource)) => Some(resource.clone()),
+            _ => None,
+        };
+        let id = self.id();
+        let caller = Party {
+            name: spec.from_name.clone(),
+            address: spec.from_address.clone(),
+        };
+        let mut participants = match spec.purpose {
+            InboundPurpose::Agent => self.caller_and_queue(now, &caller),
+            InboundPurpose::User => {
+                let mut external = self.participant(now, Purpose::External, &caller);
+                external.call.state = CallState::Dialing;
+                external.call.direction = CallDirection::Outbound;
+                external.call.other = Party {
+                    name: user.name.clone(),
+                    address: String::new(),
+                };
+                vec![external]
+            }
+        };
+        let before = participants
+            .last()
+            .map(|one| (one.call.id.clone(), one.queue.clone()));
+        let purpose = match spec.purpose {
+            InboundPurpose::Agent => Purpose::Agent,
+            InboundPurpose::User => Purpose::User,
+        };
+        let mut agent = self.own_participant(now, user, purpose, caller.clone());
+        agent.call.state = CallState::Alerting;
+        agent.call.initial = CallState::Alerting;
+        agent.alert_for = Some(spec.alert_for);
+        if let Some((call, queue)) = before {
+            agent.call.peer = Some(call);
+            agent.queue = queue;
+        }
+        agent.phone = Some(Phone {
+            session: None,
+            form: spec.form,
+            auto_answer: spec.auto_answer || user.auto_answer,
+            offer_to,
+            early_candidates: spec.early_candidates,
+            end_of_candidates: spec.end_of_candidates,
+            leg: spec.leg.clone(),
+            announced: false,
+            answer_after: None,
+            answered_early: false,
+            metadata: 0,
+            expects_metadata: user.expects_metadata,
+            digits: String::new(),
+            marks: vec![(CallState::Alerting.as_str().into(), now)],
+        });
+        let participant = agent.id.clone();
+        participants.push(agent);
+        self.insert(now, &id, "tel:+13175550199", participants);
+        let (first, second) = match spec.order {
+            InboundOrder::ProposeFirst => (OutboundStep::Propose, Some(OutboundStep::Event)),
+            InboundOrder::EventFirst => (OutboundStep::Event, Some(OutboundStep::Propose)),
+            InboundOrder::OfferOnly => (OutboundStep::Event, None),
+        };
+        let announce = |step| Timer::Announce {
+            conversation: id.clone(),
+            participant: participant.clone(),
+            step,
+            token: None,
+        };
+        self.timers.set(now, announce(first));
+        let second = second.map_or_else(
+            || Timer::OfferAtOnce {
+                conversation: id.clone(),
+                participant: participant.clone(),
+            },
+            announce,
+        );
+        self.timers.set(now + spec.gap, second);
+        let over = Timer::StopAlerting {
+            conversation: id.clone(),
+            participant,
+        };
+        self.timers.set(now + spec.alert_for, over);
+        Ok(id)
+    }
+
+    /// Places a call for a user, and gives the conversation's id. The reply with this token is
+    /// let go when it is its turn.
+    pub fn place_call(
+        &mut self,
+        now: Duration,
+        user: &UserFacts,
+        address: &str,
+        queue: Option<String>,
+        spec: &OutboundSpec,
+        token: u64,
+    ) -> String {
+        let id = self.id();
+        let callee = Party {
+            name: spec.far_end_name.clone(),
+            address: address.to_owned(),
+        };
+        let (own, far) = match queue {
+            Some(_) => (Purpose::Agent, Purpose::Customer),
+            None => (Purpose::User, Purpose::External),
+        };
+        let mut agent = self.own_participant(now, user, own, callee.clone());
+        agent.call.direction = CallDirection::Outbound;
+        agent.call.state = CallState::Contacting;
+        agent.call.initial = CallState::Contacting;
+        agent.queue = queue;
+        agent.phone = Some(Phone {
+            session: None,
+            form: spec.form,
+            auto_answer: true,
+            offer_to: None,
+            early_candidates: spec.early_candidates,
+            end_of_candidates: spec.end_of_candidates,
+            leg: spec.leg.clone(),
+            announced: false,
+            answer_after: spec.answer_after,
+            answered_early: false,
+            metadata: 0,
+            expects_metadata: user.expects_metadata,
+            digits: String::new(),
+            marks: vec![(CallState::Contacting.as_str().into(), now)],
+        });
+        let mut remote = self.participant(now, far, &callee);
+        remote.call.state = CallState::Offering;
+        remote.call.initial = CallState::Offering;
+        remote.call.other = Party {
+            name: user.name.clone(),
+            address: agent.address.clone(),
+        };
+        let participant = agent.id.clone();
+        self.insert(now, &id, address, vec![agent, remote]);
+        for (step, turn) in spec.order.into_iter().zip(0_u32..) {
+            let announce = Timer::Announce {
+                conversation: id.clone(),
+                participant: participant.clone(),
+                step,
+                token: Some(token),
+            };
+            self.timers.set(now + spec.gap * turn, announce);
+        }
+        id
+    }
+
+    /// The far end of an outbound call answers.
+    ///
+    /// # Errors
+    /// [`CommandError`] if there is no such call, or nothing to answer.
+    pub fn answer_far_end(&mut self, now: Duration, id: &str) -> Result<(), CommandError> {
+        let conversation = self
+            .conversations
+            .get_mut(id)
+            .ok_or_else(|| CommandError::UnknownConversation(id.to_owned()))?;
+        let Some(own) = conversation
+            .participants
+            .iter_mut()
+            .find(|one| one.phone.is_some())
+        else {
+            return Err(CommandError::Conflict("this call has no phone".into()));
+        };
+        match own.call.state {
+            CallState::Contacting => {
+                // It is rung only when the phone's own leg is up.
+                if let Some(phone) = &mut own.phone {
+                    phone.answered_early = true;
+                }
+                Ok(())
+            }
+            CallState::Dialing => {
+                self.connected(now, id);
+                Ok(())
+            }
+            state => Err(CommandError::Conflict(format!(
+                "the far end cannot answer a call that is {}",
+                state.as_str()
+            ))),
+        }
+    }
+
+    /// The far end hangs up, or refuses, or gives up waiting for the phone.
+    ///
+    /// # Errors
+    /// [`CommandError`] if there is no such call, or it is over.
+    pub fn hang_up_far_end(&mut self, now: Duration, id: &str) -> Result<(), CommandError> {
+        let conversation = self
+            .conversations
+            .get(id)
+            .ok_or_else(|| CommandError::UnknownConversation(id.to_owned()))?;
+        if conversation.is_over() {
+            return Err(CommandError::Conflict("the call is over".into()));
+        }
+        self.end_with(now, id, "peer", "success");
+        Ok(())
+    }
+
+    pub(super) fn announce(
+        &mut self,
+        now: Duration,
+        conversation: &str,
+        participant: &str,
+        step: OutboundStep,
+        token: Option<u64>,
+    ) {
+        if step == OutboundStep::Reply {
+            self.outputs.extend(token.map(Output::Reply));
+            return;
+        }
+        let Some(one) = self
+            .conversations
+            .get(conversation)
+            .and_then(|found| found.participant(participant))
+        else {
+            return;
+        };
+        let (announced, over) = (
+            one.phone.as_ref().is_none_or(|phone| phone.announced),
+            one.call.state.is_over(),
+        );
+        match step {
+            // A later change may have told it already.
+            OutboundStep::Event if !announced => self.notify(now, conversation),
+            OutboundStep::Propose if !over => {
+                if let Some(session) = self.new_session(conversation, participant) {
+                    self.propose(now, &session);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn offer_at_once(&mut self, now: Duration, conversation: &str, participant: &str) {
+        let Some(owner) = self
+            .conversations
+            .get(conversation)
+            .and_then(|found| found.participant(participant))
+            .filter(|one| !one.call.state.is_over())
+            .and_then(|one| one.phone.as_ref()?.offer_to.clone())
+        else {
+            return;
+        };
+        if let Some(session) = self.new_session(conversation, participant) {
+            self.mark(now, &session, "offer-only");
+            self.prepare(&session, &owner);
+        }
+    }
+
+    pub(super) fn stop_alerting(&mut self, now: Duration, conversation: &str, participant: &str) {
+        let Some(one) = self
+            .conversations
+            .get(conversation)
+            .and_then(|found| found.participant(participant))
+        else {
+            return;
+        };
+        let unanswered = one
+            .phone
+            .as_ref()
+            .and_then(|phone| self.sessions.get(phone.session.as_ref()?))
+            .is_none_or(|session| session.stage == Stage::Proposed);
+        if one.call.state == CallState::Alerting && unanswered {
+            self.end_with(now, conversation, "timeout", "timeout");
+        }
+    }
+
+    /// Media is up: the phone's call is connected, or the far end of its call is rung.
+    pub(super) fn established(&mut self, now: Duration, session: &str) {
+        let Some(session) = self.sessions.get(session) else {
+            return;
+        };
+        let (id, participant) = (session.conversation.clone(), session.participant.clone());
+        let Some(own) = self
+            .conversations
+            .get_mut(&id)
+            .and_then(|found| found.participant_mut(&participant))
+        else {
+            return;
+        };
+        match own.call.state {
+            CallState::Alerting => self.connected(now, &id),
+            CallState::Contacting => {
+                own.set_state(now, CallState::Dialing, None);
+                let phone = own.phone.as_ref();
+                let early = phone.is_some_and(|phone| phone.answered_early);
+                let after = phone.and_then(|phone| phone.answer_after);
+                self.notify(now, &id);
+                let after = if early {
+                    Some(self.timing.event)
+                } else {
+                    after
+                };
+                if let Some(after) = after {
+                    let answers = Timer::FarEndAnswers { conversation: id };
+                    self.timers.set(now + after, answers);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Everybody in the call is connected.
+    fn connected(&mut self, now: Duration, id: &str) {
+        let Some(conversation) = self.conversations.get_mut(id) else {
+            return;
+        };
+        let mut started = Vec::new();
+        for one in &mut conversation.participants {
+            if one.call.state.is_over() || one.call.state == CallState::Connected {
+                continue;
+            }
+            one.set_state(now, CallState::Connected, None);
+            if let Some(phone) = &one.phone {
+                let far_end = (one.call.direction == CallDirection::Outbound)
+                    .then(|| (phone.session.clone(), phone.leg.far_end.to_string()));
+                started.push((one.id.clone(), far_end));
+            }
+        }
+        self.notify(now, id);
+        for (participant, far_end) in started {
+            if let Some((Some(session), far_end)) = far_end {
+                self.leg(&session, LegCommand::FarEnd(far_end));
+            }
+            let due = Timer::MetadataDue {
+                conversation: id.to_owned(),
+                participant,
+            };
+            self.timers.set(now + self.deadlines.metadata, due);
+        }
+    }
+
+    pub(super) fn metadata_due(&mut self, conversation: &str, participant: &str) {
+        let Some(one) = self
+            .conversations
+            .get(conversation)
+            .and_then(|found| found.participant(participant))
+        else {
+            return;
+        };
+        let Some(phone) = &one.phone else { return };
+        if phone.metadata == 0 && phone.expects_metadata {
+            let (user, call) = (one.user.clone().unwrap_or_default(), one.call.id.clone());
+            let waited = self.deadlines.metadata;
+            self.violate(
+                &user,
+                ViolationKind::MissingMetadata,
+                format!("no metadata request for communication {call} of conversation {conversation} within {waited:?} of event connected"),
+            );
+        }
+    }
+
+    /// Ends a call: event `disconnected`, then the session, then event `terminated`.
+    pub(super) fn end_with(
+        &mut self,
+        now: Duration,
+        id: &str,
+        why: &'static str,
+        reason: &'static str,
+    ) {
+        let Some(conversation) = self.conversations.get_mut(id) else {
+            return;
+        };
+        if conversation.is_over() {
+            return;
+        }
+        let mut sessions = Vec::new();
+        for one in &mut conversation.participants {
+            let own = one.phone.is_some();
+            // Seen from the far end, our phone is the peer.
+            let theirs = if why == "client" { "peer" } else { "client" };
+            one.set_state(
+                now,
+                CallState::Disconnected,
+                Some(if own { why } else { theirs }),
+            );
+            if why == "error" && own {
+                one.call.error = Some((
+                    "error.ininedgecontrol.connection.failed".into(),
+                    format!("The media session could not be used: {reason}"),
+                ));
+            }
+            sessions.extend(one.phone.as_ref().and_then(|phone| phone.session.clone()));
+        }
+        self.notify_later(now, id);
+        for session in sessions {
+            let pending = self
+                .sessions
+                .get(&session)
+                .is_some_and(|one| one.stage < Stage::Offered);
+            // A call that only rings is taken back at once, so that no phone answers it.
+            let wait = if pending {
+                Duration::ZERO
+            } else {
+                self.timing.event + self.timing.ending
+            };
+            self.timers
+                .set(now + wait, Timer::EndSession { session, reason });
+        }
+        self.timers.set(
+            now + self.timing.event + self.timing.ending * 2,
+            Timer::Terminated {
+                conversation: id.to_owned(),
+            },
+        );
+    }
+
+    pub(super) fn terminated(&mut self, now: Duration, id: &str) {
+        let Some(conversation) = self.conversations.get_mut(id) else {
+            return;
+        };
+        for one in &mut conversation.participants {
+            if one.call.state.is_over() {
+                one.set_state(now, CallState::Terminated, None);
+            }
+        }
+        self.notify(now, id);
+    }
+
+    fn insert(&mut self, now: Duration, id: &str, address: &str, participants: Vec<Participant>) {
+        self.conversations.insert(
+            id.to_owned(),
+            Conversation {
+                id: id.to_owned(),
+                address: address.to_owned(),
+                started: now,
+                participants,
+            },
+        );
+    }
+
+    /// The customer who waits in a queue, and the queue.
+    fn caller_and_queue(&mut self, now: Duration, caller: &Party) -> Vec<Participant> {
+        let queue = self.id();
+        let mut customer = self.participant(now, Purpose::Customer, caller);
+        customer.call.initial = CallState::Dialing;
+        customer.set_state(now, CallState::Connected, None);
+        customer.call.other = Party {
+            name: "Support".into(),
+            address: "tel:+13175550199".into(),
+        };
+        let line = Party {
+            name: "Support".into(),
+            address: "tel:+13175550199".into(),
+        };
+        let mut acd = self.participant(now, Purpose::Acd, &line);
+        acd.set_state(now, CallState::Connected, None);
+        acd.queue = Some(queue);
+        acd.call.other = caller.clone();
+        acd.call.peer = Some(customer.call.id.clone());
+        vec![customer, acd]
+    }
+
+    fn own_participant(
+        &mut self,
+        now: Duration,
+        user: &UserFacts,
+        purpose: Purpose,
+        other: Party,
+    ) -> Participant {
+        let address = format!("sip:{}@localhost", user.id);
+        let own = Party {
+            name: user.name.clone(),
+            address,
+        };
+        let mut one = self.participant(now, purpose, &own);
+        one.user = Some(user.id.clone());
+        one.call.other = other;
+        one
+    }
+
+    pub(super) fn participant(
+        &mut self,
+        now: Duration,
+        purpose: Purpose,
+        party: &Party,
+    ) -> Participant {
+        Participant {
+            id: self.id(),
+            purpose,
+            user: None,
+            name: party.name.clone(),
+            address: party.address.clone(),
+            queue: None,
+            alert_for: None,
+            started: now,
+            connected: None,
+            ended: None,
+            call: Call {
+                id: self.id(),
+                state: CallState::Offering,
+                initial: CallState::Offering,
+                direction: CallDirection::Inbound,
+                held: false,
+                muted: false,
+                held_since: None,
+                connected: None,
+                disconnected: None,
+                disconnect_type: None,
+                error: None,
+                peer: None,
+                other: Party::default(),
+            },
+            phone: None,
+        }
+    }
+
+    /// Whether the phone's form can carry another offer on the same session.
+    pub(super) fn can_reoffer(&self, session: &str) -> bool {
+        self.sessions.get(session).is_some_and(|one| {
+            one.form == Form::SdpOverXmpp && one.stage == Stage::Answered && !one.awaits_answer
+        })
+    }
+}
