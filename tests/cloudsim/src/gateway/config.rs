@@ -19,6 +19,8 @@ pub struct LegConfig {
     pub far_end: FarEndSource,
     /// Whether what the far end hears is kept (see [`super::Leg::recording`]).
     pub record: bool,
+    /// Packet loss the gateway's Opus prepares for by in-band FEC, percent; 0 sends none.
+    pub expected_loss_percent: u8,
     /// Something to be wrong with the offer, for tests of bad input.
     pub sdp_quirk: Option<SdpQuirk>,
     /// `a=setup` of the offer: [`Setup::Actpass`] unless a test wants another.
@@ -32,6 +34,7 @@ impl Default for LegConfig {
             telephone_event: true,
             far_end: FarEndSource::default(),
             record: true,
+            expected_loss_percent: 0,
             sdp_quirk: None,
             setup: Setup::Actpass,
         }

@@ -10,10 +10,23 @@
 //! by [`jingle`].
 
 pub mod browser;
+mod codec;
 mod config;
+mod dtmf;
+mod events;
+mod far_end;
+pub(crate) mod g711;
+mod interceptor;
 pub mod jingle;
 mod leg;
+mod media;
+mod native;
+mod playout;
 mod report;
+mod sdp;
+
+#[cfg(test)]
+mod tests;
 
 
 pub use browser::FAR_END_HTML;

@@ -38,6 +38,8 @@ pub struct LegReport {
     pub max_gap_ms: f64,
     /// Interarrival jitter of the phone's stream (RFC 3550 section 6.4.1), ms.
     pub jitter_ms: f64,
+    /// Packets that came too late to be heard.
+    pub late: u64,
     /// 20 ms frames the far end's playout had to conceal.
     pub concealed_frames: u64,
     /// Round-trip time from the phone's RTCP report blocks, ms.

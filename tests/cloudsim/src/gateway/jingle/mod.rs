@@ -1,9 +1,23 @@
-//! Jingle (XEP-0166/0167/0176/0320/0338/0339) for the one kind of session a gateway makes: the
-//! `<jingle>` element of genesys-protocol 5.4 on one side, session descriptions and candidate
-//! lines on the other.
+//! Jingle (XEP-0166, 0167, 0176, 0320, 0338, 0339) for the one kind of session a gateway makes:
+//! the `<jingle>` element of genesys-protocol 5.4 on one side, session descriptions and
+//! candidate lines on the other.
 //!
 //! Reading is strict: an element in the wrong namespace, a missing attribute or an impossible
-//! value is an error that names it, because the simulator's work is to find such faults.
+//! value is an error that names it, because the simulator's work is to find such faults. Unknown
+//! elements are passed over, as XMPP wants it (RFC 6120 section 8.4).
+
+mod candidate;
+mod read;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use read::{accept_to_sdp, read, transport_info_to_candidates};
+pub use write::{
+    candidate_to_transport_info, end_of_candidates_to_transport_info, offer_to_jingle,
+    session_terminate,
+};
 
 use thiserror::Error;
 
@@ -11,9 +25,9 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum JingleError {
-    /// Not well-formed XML.
-    #[error("not well-formed XML: {0}")]
-    Xml(String),
+    /// Not one well-formed XML element.
+    #[error(transparent)]
+    Xml(#[from] crate::xml::XmlError),
     /// An element is missing, has the wrong name or the wrong namespace.
     #[error("{0}")]
     Element(String),
@@ -64,37 +78,37 @@ pub struct TransportInfo {
     pub complete: bool,
 }
 
-/// Reads one `<jingle>` element.
-pub fn read(_xml: &str) -> Result<Jingle> {
-    Err(JingleError::Element("the gateway is being built".into()))
-}
+/// Reason conditions of XEP-0166 section 7.4.
+const CONDITIONS: [&str; 17] = [
+    "alternative-session",
+    "busy",
+    "cancel",
+    "connectivity-error",
+    "decline",
+    "expired",
+    "failed-application",
+    "failed-transport",
+    "general-error",
+    "gone",
+    "incompatible-parameters",
+    "media-error",
+    "security-error",
+    "success",
+    "timeout",
+    "unsupported-applications",
+    "unsupported-transports",
+];
 
-/// The `<jingle action="session-initiate">` for an offer.
-pub fn offer_to_jingle(_sdp: &str, _sid: &str, _initiator: &str, _responder: &str) -> Result<String> {
-    Err(JingleError::Element("the gateway is being built".into()))
-}
-
-/// The answer in a `<jingle action="session-accept">`, as SDP fitting the offer.
-pub fn accept_to_sdp(_xml: &str, _offer: &str) -> Result<String> {
-    Err(JingleError::Element("the gateway is being built".into()))
-}
-
-/// The `<jingle action="transport-info">` for one local candidate (`candidate:...`).
-pub fn candidate_to_transport_info(_candidate: &str, _sid: &str, _offer: &str) -> Result<String> {
-    Err(JingleError::Element("the gateway is being built".into()))
-}
-
-/// The `<jingle action="transport-info">` that says all candidates were given.
-pub fn end_of_candidates_to_transport_info(_sid: &str, _offer: &str) -> Result<String> {
-    Err(JingleError::Element("the gateway is being built".into()))
-}
-
-/// The candidates of a `<jingle action="transport-info">`.
-pub fn transport_info_to_candidates(_xml: &str) -> Result<TransportInfo> {
-    Err(JingleError::Element("the gateway is being built".into()))
-}
-
-/// The `<jingle action="session-terminate">` with this reason condition.
-pub fn session_terminate(_sid: &str, _reason: &str) -> Result<String> {
-    Err(JingleError::Element("the gateway is being built".into()))
+/// Namespaces of genesys-protocol 5.4.
+mod ns {
+    pub(super) const JINGLE: &str = "urn:xmpp:jingle:1";
+    pub(super) const RTP: &str = "urn:xmpp:jingle:apps:rtp:1";
+    pub(super) const INFO: &str = "urn:xmpp:jingle:apps:rtp:info:1";
+    pub(super) const FEEDBACK: &str = "urn:xmpp:jingle:apps:rtp:rtcp-fb:0";
+    pub(super) const EXTENSION: &str = "urn:xmpp:jingle:apps:rtp:rtp-hdrext:0";
+    pub(super) const SOURCE: &str = "urn:xmpp:jingle:apps:rtp:ssma:0";
+    pub(super) const MSID: &str = "urn:xmpp:jingle:apps:rtp:msid:0";
+    pub(super) const DTLS: &str = "urn:xmpp:jingle:apps:dtls:0";
+    pub(super) const GROUP: &str = "urn:xmpp:jingle:apps:grouping:0";
+    pub(super) const ICE: &str = "urn:xmpp:jingle:transports:ice-udp:1";
 }
