@@ -4,17 +4,35 @@
 //! genesys-protocol section 3, and leaves every decision about calls to `softphone`.
 //!
 //! SEAM: the types in `id`, `model`, `signal`, `rest::{RestRequest, RestReply, RestError}` and `CloudEvent`.
+mod backoff;
+mod check;
+mod cloud;
+mod connection;
+mod environment;
 pub mod id;
+mod lenient;
 pub mod model;
 pub mod rest;
 pub mod signal;
+mod signaling;
+mod stream;
+mod subscriptions;
+mod tls;
+mod token;
+mod transport;
+mod xml;
 
 pub use crate::media::IceServer;
+pub use check::{CheckLine, CheckOutcome, check};
+pub use cloud::{Cloud, CloudConfig};
+pub use environment::{Endpoint, Environment, REGIONS};
 use id::Jid;
 use model::{
     ConversationEvent, Organization, PersistentConnectionEvent, Station, StationEvent, User,
 };
 use signal::Signal;
+pub use tls::install_crypto;
+pub use token::{TokenError, TokenSource};
 
 /// What service discovery said; used for sessions created afterwards.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,6 +132,15 @@ pub enum CloudError {
         /// What was wrong with it.
         detail: String,
     },
+    /// The configuration cannot work; nothing was tried.
+    #[error("{detail}")]
+    Config {
+        /// Which key, what is wrong with it, what is allowed.
+        detail: String,
+    },
+    /// There is no access token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// A REST request failed.
     #[error(transparent)]
     Rest(#[from] rest::RestError),

@@ -163,6 +163,7 @@ pub struct Call {
     /// State.
     pub state: CallState,
     /// Direction.
+    #[serde(deserialize_with = "super::lenient::or_default")]
     pub direction: Option<Direction>,
     /// Muted at the server.
     pub muted: bool,
@@ -175,6 +176,7 @@ pub struct Call {
     /// The other party.
     pub other: Option<CallParty>,
     /// Why it failed.
+    #[serde(deserialize_with = "super::lenient::or_default")]
     pub error_info: Option<ErrorInfo>,
     /// `peer`, `client`, `system`, ...
     pub disconnect_type: Option<String>,
@@ -203,10 +205,12 @@ pub struct ErrorInfo {
     /// Code, e.g. `error.ininedgecontrol...`.
     pub code: Option<String>,
     /// Text; may hold a number, so hidden.
+    #[serde(alias = "text")]
     pub message: Option<Private>,
     /// Text for people (persistent connection).
     pub user_message: Option<Private>,
     /// HTTP-like status.
+    #[serde(deserialize_with = "super::lenient::or_default")]
     pub status: Option<i64>,
 }
 
@@ -274,5 +278,6 @@ pub struct PersistentConnectionEvent {
     /// `UNKNOWN | PERSISTED | ACTIVE_CALL | DISCONNECTED | FAILED`.
     pub persistent_state: Option<String>,
     /// What failed.
+    #[serde(deserialize_with = "super::lenient::or_default")]
     pub error_info: Option<ErrorInfo>,
 }

@@ -1,7 +1,12 @@
-//! REST requests as values (genesys-protocol section 2).
+//! REST requests as values (genesys-protocol section 2), and the client that makes them.
+
+pub(crate) mod client;
+pub(crate) mod retry;
+pub(crate) mod wire;
 
 use super::id::{CommunicationId, ConversationId, ParticipantId};
 use super::model::Conversation;
+use super::token::TokenError;
 use crate::device::Private;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -180,6 +185,9 @@ pub enum RestError {
         /// Whether it was TLS that failed.
         tls: bool,
     },
+    /// There is no access token to send.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// A 2xx reply that cannot be read.
     #[error("{request}: unreadable reply: {detail}")]
     Body {
