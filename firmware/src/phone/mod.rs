@@ -1,46 +1,42 @@
 //! What a desk phone does, sans-IO: hook, dial plan, keys, tones, ring, lamps, display, lines.
 //! `handle(now, Input)`, then drain `poll()`, then `next_timeout()`.
 //!
+//! ```text
+//!  fingers (keys, paths)  \                        / commands to the engine, at once
+//!  engine (lines)          > Phone: state, timers <
+//!  time (timer)           /                        \ outputs: ring, tones, lamps, microphone, screen,
+//!                                                    worked out anew from the state, said when changed
+//! ```
+//!
+//! Invariants:
+//! - No path open, no microphone, no tone, nothing in the ear; the ring only then.
+//! - The microphone goes to at most one session: the one of the call in front, connected and not on hold.
+//! - A user's wish (mute, hold, end) takes effect here at once and is shown as the cloud's once the cloud says so.
+//! - No name and no number is in any `Debug`.
+//!
 //! SEAM: `Input`, `Output`, `Screen`, `PhoneConfig`, `Phone`.
 
+mod actions;
+mod calls;
+mod dial;
+mod digit_map;
 mod io;
+mod keys;
+mod lines;
+mod machine;
+mod number;
+mod outputs;
+mod paths;
 pub mod render;
+mod screen;
 mod settings;
+mod strings;
+mod timer;
 
+pub use digit_map::{DigitMap, DigitMapError};
 pub use io::{Input, Look, Notice, NoticeArea, Output, Screen};
+pub use machine::Phone;
 pub use settings::{AudioPath, AudioSettings, PathVolumes, PhoneConfig};
 
-use offhook_hal::HookState;
-use std::time::Instant;
-
-/// The phone.
-pub struct Phone {
-    config: PhoneConfig,
-}
-
-impl Phone {
-    /// A phone at rest. Its first outputs (volumes, tone plan, screen) wait to be polled.
-    pub fn new(config: PhoneConfig) -> Self {
-        Self { config }
-    }
-    /// Takes what happened.
-    pub fn handle(&mut self, _now: Instant, _input: Input) {}
-    /// What is to be done next; `None` when all is said.
-    pub fn poll(&mut self) -> Option<Output> {
-        None
-    }
-    /// When `handle_timeout` is to be called, if nothing happens before.
-    pub fn next_timeout(&self) -> Option<Instant> {
-        None
-    }
-    /// Time has passed.
-    pub fn handle_timeout(&mut self, _now: Instant) {}
-    /// Where the handset is.
-    pub fn hook(&self) -> HookState {
-        HookState::Resting
-    }
-    /// `GET /audio`.
-    pub fn audio_settings(&self) -> AudioSettings {
-        self.config.audio.clone()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! What can be set: by the configuration at start, by `PATCH /audio` and the keys later.
 
+use super::digit_map::DigitMap;
 use crate::audio::TonePlan;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -11,9 +12,8 @@ pub struct PhoneConfig {
     pub tone_plan: TonePlan,
     /// After the last digit, dial by itself when this has passed.
     pub inter_digit_timeout: Duration,
-    /// Numbers that are complete without waiting, e.g. `112`, `[2-9]xxx` (see `digit_map`). Empty: only `#` and the
-    /// time-out dial.
-    pub digit_map: Vec<String>,
+    /// Numbers that are complete without waiting, e.g. `112`, `[2-9]xxx`. Empty: only `#` and the time-out dial.
+    pub digit_map: DigitMap,
     /// First id of the phone's own commands; each further one is 2 higher, so that one who counts the odd numbers
     /// never meets it.
     pub first_command: u64,
@@ -28,7 +28,7 @@ impl Default for PhoneConfig {
             // ITU-T E.161 leaves it open; 4 s is what North American switches use for partial dialing, and short
             // enough that nobody lays the handset down again.
             inter_digit_timeout: Duration::from_secs(4),
-            digit_map: Vec::new(),
+            digit_map: DigitMap::default(),
             first_command: 0,
             audio: AudioSettings::default(),
         }

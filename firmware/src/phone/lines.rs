@@ -1,0 +1,178 @@
+//! Calls that come, change and go by themselves.
+
+use super::calls::{Call, Phase};
+use super::machine::{Activity, Missed, Phone};
+use super::settings::AudioPath;
+use super::timer::{Timer, after};
+use crate::audio::Tone;
+use crate::genesys::id::ConversationId;
+use crate::genesys::model::Direction;
+use crate::softphone::event::CallView;
+use std::time::Instant;
+
+impl Phone {
+    /// The engine's new word on a call.
+    pub(super) fn call_changed(&mut self, now: Instant, view: CallView) {
+        let id = view.conversation_id.clone();
+        let was_focus = self.is_focus(&id);
+        let before = if let Some(call) = self.calls.find_mut(&id) {
+            let before = call.phase();
+            call.update(now, view);
+            before
+        } else {
+            let mut call = Call::new(view.clone());
+            if call.phase() == Phase::Ended {
+                return;
+            }
+            call.update(now, view);
+            self.calls.push(call);
+            Phase::Hidden
+        };
+        let Some(call) = self.calls.find_mut(&id) else {
+            return;
+        };
+        let phase = call.phase();
+        match phase {
+            Phase::Ended => {
+                self.call_over(now, &id, before, was_focus);
+                return;
+            }
+            // The proposal was taken back; what is left is the cloud's business.
+            Phase::Hidden => call.key = None,
+            _ if call.key.is_none() && !call.ending => {
+                let key = self.calls.free_key(None);
+                if let Some(call) = self.calls.find_mut(&id) {
+                    call.key = key;
+                }
+            }
+            _ => {}
+        }
+        if self
+            .calls
+            .find(&id)
+            .is_some_and(|call| call.view.direction == Direction::Outbound)
+        {
+            self.bind(now, &id);
+        }
+        let Some(call) = self.calls.find(&id) else {
+            return;
+        };
+        if call.ending {
+            // Again, if it was too early before.
+            self.end(&id);
+        } else if phase.is_engaged() && !before.is_engaged() {
+            self.call_alive(now, &id);
+        }
+    }
+
+    /// The engine has forgotten a call.
+    pub(super) fn call_gone(&mut self, now: Instant, id: &ConversationId) {
+        let was_focus = self.is_focus(id);
+        if let Some(phase) = self.calls.find(id).map(Call::phase) {
+            self.call_over(now, id, phase, was_focus);
+        }
+    }
+
+    /// A ringing call was taken back by the caller.
+    pub(super) fn caller_gave_up(&mut self, id: &ConversationId) {
+        if let Some(call) = self.calls.find_mut(id) {
+            if call.phase() == Phase::Ringing && !call.rejecting && !call.handled {
+                call.handled = true;
+                let who = call.who(self.words);
+                self.miss(who);
+            }
+        } else if let Some((_, who)) = self.just_gone.take_if(|(gone, _)| gone == id) {
+            self.miss(who);
+        }
+    }
+
+    /// There is somebody to talk to, by the user's doing or not: then a path opens by itself.
+    fn call_alive(&mut self, now: Instant, id: &ConversationId) {
+        let Some(call) = self.calls.find(id) else {
+            return;
+        };
+        let by_itself = call.view.direction == Direction::Inbound
+            && call.view.auto_answer
+            && !call.answering
+            && call.phase() != Phase::Held;
+        if by_itself {
+            self.timers.set(Timer::Beep, now + after::BEEP);
+        }
+        self.ensure_path();
+        self.missed = None;
+        if !matches!(self.activity, Activity::Idle | Activity::Placing(_)) {
+            self.set_activity(now, Activity::Idle);
+        }
+        let is_free = self
+            .focus_call()
+            .is_none_or(|front| front.phase() == Phase::Held && front.hold_wanted.is_none());
+        if is_free {
+            self.focus = Some(id.clone());
+        }
+    }
+
+    /// A call has ended, and how that is told depends on where it was.
+    fn call_over(&mut self, now: Instant, id: &ConversationId, before: Phase, was_focus: bool) {
+        let Some(call) = self.calls.remove(id) else {
+            return;
+        };
+        if call.ending {
+            return;
+        }
+        let words = self.words;
+        match before {
+            Phase::Hidden | Phase::Ended => {}
+            Phase::Ringing => {
+                if call.rejecting || call.handled {
+                    return;
+                }
+                let who = call.who(words);
+                if call.phase() == Phase::Ended {
+                    self.miss(who);
+                } else {
+                    self.just_gone = Some((id.clone(), who));
+                }
+            }
+            Phase::Held if !was_focus => self.tell(now, words.held_call_ended),
+            _ => {
+                let elsewhere = call.handled && call.view.connection.is_none();
+                let headline = match before {
+                    _ if call.failed => words.call_failed,
+                    Phase::Answering if elsewhere => words.answered_elsewhere,
+                    Phase::Answering => words.caller_gone,
+                    Phase::Calling => words.call_not_answered,
+                    _ => words.call_ended,
+                };
+                let alone = self
+                    .focus_call()
+                    .is_none_or(|other| other.phase() == Phase::Held);
+                if was_focus && alone && matches!(self.activity, Activity::Idle) {
+                    let hint = match self.path() {
+                        Some(AudioPath::Handset) => words.lay_down,
+                        _ => "",
+                    };
+                    let tone = if call.failed {
+                        Tone::Reorder
+                    } else {
+                        Tone::Busy
+                    };
+                    self.over(now, headline, hint, Some(tone));
+                } else {
+                    self.tell(now, headline);
+                }
+            }
+        }
+    }
+
+    fn miss(&mut self, who: String) {
+        let count = self.missed.as_ref().map_or(0, |missed| missed.count);
+        self.missed = Some(Missed {
+            count: count.saturating_add(1),
+            last: who,
+        });
+    }
+
+    fn is_focus(&self, id: &ConversationId) -> bool {
+        self.focus_call().is_some_and(|call| call.id() == id)
+    }
+}

@@ -1,0 +1,270 @@
+//! What the display says.
+
+use super::calls::{Call, Phase};
+use super::dial::Entry;
+use super::io::{Look, Screen};
+use super::machine::{Activity, Phone};
+use crate::genesys::id::ConversationId;
+use crate::genesys::model::CallState;
+use std::time::{Duration, Instant};
+
+/// What is in front of the user: what the big line, the soft keys and the Ok key are about.
+pub(super) enum Front<'a> {
+    /// A number is being entered.
+    Dialing(&'a Entry),
+    /// A number is with the cloud.
+    Placing,
+    /// Something has ended.
+    Over {
+        headline: &'static str,
+        hint: &'static str,
+    },
+    /// The user is with this call.
+    Call(&'a Call),
+    /// This call wants to be answered.
+    Ringing(&'a Call),
+    /// This call is on hold, and the user is nowhere.
+    Held(&'a Call),
+    /// Nothing.
+    Idle,
+}
+
+impl Phone {
+    pub(super) fn front(&self) -> Front<'_> {
+        let at_rest = self.path().is_none();
+        let waiting = self.calls.waiting();
+        match &self.activity {
+            Activity::Placing(_) => Front::Placing,
+            Activity::Dialing(entry) => match waiting {
+                Some(call) if at_rest || entry.number.is_empty() => Front::Ringing(call),
+                _ => Front::Dialing(entry),
+            },
+            Activity::Over { headline, hint, .. } => {
+                waiting.map_or(Front::Over { headline, hint }, Front::Ringing)
+            }
+            Activity::Idle => {
+                let focus = self.focus_call();
+                let held = focus.filter(|call| at_rest && call.phase() == Phase::Held);
+                match (focus, waiting) {
+                    (Some(call), None) if held.is_none() => Front::Call(call),
+                    (Some(call), Some(_)) if !at_rest => Front::Call(call),
+                    (_, Some(call)) => Front::Ringing(call),
+                    _ => held
+                        .or_else(|| self.calls.last_held(None))
+                        .map_or(Front::Idle, Front::Held),
+                }
+            }
+        }
+    }
+
+    /// How long the call in front has been connected.
+    pub(super) fn duration(&self, now: Instant) -> Option<Duration> {
+        match self.front() {
+            Front::Call(call) | Front::Held(call) => call
+                .connected_at
+                .map(|since| now.saturating_duration_since(since)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn screen(&self, now: Option<Instant>) -> Screen {
+        let mut screen = self.front_screen();
+        screen.corner = match now.and_then(|now| self.duration(now)) {
+            Some(duration) => clock_form(duration),
+            None => self.clock.clone(),
+        };
+        let front = self.front_id();
+        screen.lines = self
+            .calls
+            .iter()
+            .filter(|call| call.is_live() && !call.rejecting && Some(call.id()) != front)
+            .map(|call| self.line(call))
+            .collect();
+        for (label, key) in screen.soft_keys.iter_mut().zip(self.soft_keys()) {
+            if let Some(key) = key {
+                key.label(self.words).clone_into(label);
+            }
+        }
+        if let Some(message) = self.message {
+            message.clone_into(&mut screen.detail);
+        }
+        if let Some((path, percent)) = self.level {
+            self.words.volume(path).clone_into(&mut screen.detail);
+            screen.level = Some(percent);
+        }
+        screen
+    }
+
+    fn front_id(&self) -> Option<&ConversationId> {
+        match self.front() {
+            Front::Call(call) | Front::Ringing(call) | Front::Held(call) => Some(call.id()),
+            _ => None,
+        }
+    }
+
+    /// Title, big line, detail and look.
+    fn front_screen(&self) -> Screen {
+        let words = self.words;
+        let at_rest = self.path().is_none();
+        let (look, title, main, detail) = match self.front() {
+            Front::Dialing(entry) => {
+                let hint = if at_rest {
+                    words.lift_to_dial
+                } else {
+                    words.hash_dials
+                };
+                let (main, hint) = match entry.number.as_str() {
+                    "" => (words.dial_a_number, ""),
+                    number => (number, hint),
+                };
+                (
+                    Look::Dialing,
+                    words.new_call,
+                    main.to_owned(),
+                    hint.to_owned(),
+                )
+            }
+            Front::Placing => {
+                let number = self.placing_number();
+                let main = if number.is_empty() {
+                    words.new_call
+                } else {
+                    number
+                };
+                (
+                    Look::Calling,
+                    words.calling,
+                    main.to_owned(),
+                    words.setting_up.to_owned(),
+                )
+            }
+            Front::Over { headline, hint } => (
+                Look::Trouble,
+                words.product,
+                headline.to_owned(),
+                hint.to_owned(),
+            ),
+            Front::Call(call) => self.call_screen(call),
+            Front::Ringing(call) => (
+                Look::Ringing,
+                words.incoming_call,
+                call.who(words),
+                call.number_beside_name(),
+            ),
+            Front::Held(call) => (
+                Look::Held,
+                words.held,
+                call.who(words),
+                words.lift_to_resume.to_owned(),
+            ),
+            Front::Idle => return self.idle_screen(),
+        };
+        Screen {
+            look,
+            title: title.to_owned(),
+            main,
+            detail,
+            ..Screen::default()
+        }
+    }
+
+    fn call_screen(&self, call: &Call) -> (Look, &'static str, String, String) {
+        let words = self.words;
+        let number = call.number_beside_name();
+        let (look, title, detail) = match call.phase() {
+            Phase::Held => (Look::Held, words.held, number),
+            Phase::Calling => {
+                let rings = call.view.state == CallState::Dialing;
+                let state = if rings {
+                    words.far_end_rings
+                } else {
+                    words.setting_up
+                };
+                (Look::Calling, words.calling, state.to_owned())
+            }
+            Phase::Answering => (Look::Calling, words.answering, number),
+            _ if call.is_gated() => (Look::Talking, words.talking_muted, number),
+            _ => (Look::Talking, words.talking, number),
+        };
+        (look, title, call.who(words), detail)
+    }
+
+    /// The heading of the notice that matters most, if there is one: for the local API.
+    pub fn trouble(&self) -> Option<String> {
+        let notice = self.notices.iter().max_by_key(|notice| notice.importance())?;
+        Some(self.words.notice(notice).0.to_owned())
+    }
+
+    fn idle_screen(&self) -> Screen {
+        let words = self.words;
+        let agent = self.agent.expose().trim();
+        let title = if agent.is_empty() {
+            words.product
+        } else {
+            agent
+        };
+        let notice = self.notices.iter().max_by_key(|notice| notice.importance());
+        let (look, main, detail) = if let Some(notice) = notice {
+            let (heading, hint) = words.notice(notice);
+            let look = if notice.importance() > 0 {
+                Look::Trouble
+            } else {
+                Look::Idle
+            };
+            (look, heading, hint)
+        } else {
+            let detail = match &self.missed {
+                Some(missed) if missed.count == 1 => format!("{}{}", words.missed_one, missed.last),
+                Some(missed) => format!("{}{}{}", missed.count, words.missed_many, missed.last),
+                None => self.station.clone().unwrap_or_default(),
+            };
+            (Look::Idle, words.ready, detail)
+        };
+        Screen {
+            look,
+            title: title.to_owned(),
+            main: main.to_owned(),
+            detail,
+            ..Screen::default()
+        }
+    }
+
+    /// A call that is not in front, in one line: line key, who, what.
+    fn line(&self, call: &Call) -> String {
+        let words = self.words;
+        let state = match call.phase() {
+            Phase::Ringing => words.line_waiting,
+            Phase::Held => words.line_held,
+            Phase::Calling => words.line_calling,
+            _ => words.line_talking,
+        };
+        let who = call.who(words);
+        match call.key {
+            Some(key) => format!("{key} {who} {state}"),
+            None => format!("{who} {state}"),
+        }
+    }
+}
+
+/// `0:42`, `12:05`, `1:02:03`.
+fn clock_form(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours == 0 {
+        format!("{minutes}:{seconds:02}")
+    } else {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, clock_form};
+
+    #[test]
+    fn durations_read_like_a_clock() {
+        for (seconds, shown) in [(0, "0:00"), (42, "0:42"), (725, "12:05"), (3723, "1:02:03")] {
+            assert_eq!(clock_form(Duration::from_secs(seconds)), shown);
+        }
+    }
+}

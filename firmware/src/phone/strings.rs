@@ -1,0 +1,221 @@
+//! Every word the phone shows, in one table per language.
+
+use super::io::Notice;
+use super::settings::AudioPath;
+use crate::softphone::{SdkError, SdkErrorType};
+
+/// The words of one language. A soft key has room for about seven letters, a line for about twenty.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "named after what they say")]
+pub(super) struct Strings {
+    pub product: &'static str,
+    pub ready: &'static str,
+    pub unknown_caller: &'static str,
+
+    pub new_call: &'static str,
+    pub dial_a_number: &'static str,
+    pub hash_dials: &'static str,
+    pub lift_to_dial: &'static str,
+    pub calling: &'static str,
+    pub setting_up: &'static str,
+    pub far_end_rings: &'static str,
+    pub incoming_call: &'static str,
+    pub answering: &'static str,
+    pub talking: &'static str,
+    pub talking_muted: &'static str,
+    pub held: &'static str,
+    pub lift_to_resume: &'static str,
+
+    pub line_waiting: &'static str,
+    pub line_held: &'static str,
+    pub line_talking: &'static str,
+    pub line_calling: &'static str,
+
+    pub call_ended: &'static str,
+    pub call_not_answered: &'static str,
+    pub caller_gone: &'static str,
+    pub answered_elsewhere: &'static str,
+    pub call_failed: &'static str,
+    pub nothing_dialed: &'static str,
+    pub lay_down: &'static str,
+    pub held_call_ended: &'static str,
+    pub no_answer_from_cloud: &'static str,
+
+    pub not_answered: &'static str,
+    pub not_rejected: &'static str,
+    pub not_ended: &'static str,
+    pub not_muted: &'static str,
+    pub not_unmuted: &'static str,
+    pub not_held: &'static str,
+    pub not_resumed: &'static str,
+    pub tones_not_sent: &'static str,
+    pub log_in_again: &'static str,
+    pub no_connection: &'static str,
+    pub nothing_to_redial: &'static str,
+    pub number_full: &'static str,
+    pub transfer_elsewhere: &'static str,
+    pub conference_elsewhere: &'static str,
+
+    pub missed_one: &'static str,
+    pub missed_many: &'static str,
+
+    pub volume_handset: &'static str,
+    pub volume_speaker: &'static str,
+    pub volume_headset: &'static str,
+    pub volume_ring: &'static str,
+
+    pub soft_answer: &'static str,
+    pub soft_reject: &'static str,
+    pub soft_quiet: &'static str,
+    pub soft_dial: &'static str,
+    pub soft_delete: &'static str,
+    pub soft_cancel: &'static str,
+    pub soft_end: &'static str,
+    pub soft_hold: &'static str,
+    pub soft_resume: &'static str,
+    pub soft_mute: &'static str,
+    pub soft_unmute: &'static str,
+    pub soft_swap: &'static str,
+    pub soft_new: &'static str,
+    pub soft_redial: &'static str,
+
+    notices: Notices,
+}
+
+/// Heading and hint of each [`Notice`].
+#[derive(Debug)]
+struct Notices {
+    connecting: (&'static str, &'static str),
+    login_needed: (&'static str, &'static str),
+    cloud_unreachable: (&'static str, &'static str),
+    tls_trouble: (&'static str, &'static str),
+    no_station: (&'static str, &'static str),
+    station_not_webrtc: (&'static str, &'static str),
+    sound_missing: (&'static str, &'static str),
+    sound_busy: (&'static str, &'static str),
+    sound_trouble: (&'static str, &'static str),
+}
+
+/// English.
+pub(super) static ENGLISH: Strings = Strings {
+    product: "Offhook",
+    ready: "Ready",
+    unknown_caller: "Unknown caller",
+
+    new_call: "New call",
+    dial_a_number: "Enter a number",
+    hash_dials: "# calls now",
+    lift_to_dial: "Lift the handset to call",
+    calling: "Calling",
+    setting_up: "Setting up the call...",
+    far_end_rings: "Ringing...",
+    incoming_call: "Incoming call",
+    answering: "Answering...",
+    talking: "On a call",
+    talking_muted: "On a call, muted",
+    held: "On hold",
+    lift_to_resume: "Lift to go on talking",
+
+    line_waiting: "is calling",
+    line_held: "on hold",
+    line_talking: "on a call",
+    line_calling: "being called",
+
+    call_ended: "Call ended",
+    call_not_answered: "No answer",
+    caller_gone: "Caller hung up",
+    answered_elsewhere: "Taken elsewhere",
+    call_failed: "Call failed",
+    nothing_dialed: "No number entered",
+    lay_down: "Please lay the handset down",
+    held_call_ended: "The call on hold has ended",
+    no_answer_from_cloud: "The cloud did not set up the call",
+
+    not_answered: "The call could not be answered",
+    not_rejected: "The call could not be rejected",
+    not_ended: "Not ended yet, please try again",
+    not_muted: "The cloud could not mute the call",
+    not_unmuted: "The cloud could not unmute the call",
+    not_held: "The call could not be put on hold",
+    not_resumed: "The call could not be resumed",
+    tones_not_sent: "The keys could not be sent",
+    log_in_again: "Please log in again",
+    no_connection: "No connection to the cloud",
+    nothing_to_redial: "No number to call again yet",
+    number_full: "No number is longer than this",
+    transfer_elsewhere: "Please transfer in Genesys Cloud",
+    conference_elsewhere: "Please add people in Genesys Cloud",
+
+    missed_one: "Missed call: ",
+    missed_many: " missed calls, last: ",
+
+    volume_handset: "Handset volume",
+    volume_speaker: "Speaker volume",
+    volume_headset: "Headset volume",
+    volume_ring: "Ring volume",
+
+    soft_answer: "Answer",
+    soft_reject: "Reject",
+    soft_quiet: "Quiet",
+    soft_dial: "Call",
+    soft_delete: "Delete",
+    soft_cancel: "Cancel",
+    soft_end: "End",
+    soft_hold: "Hold",
+    soft_resume: "Resume",
+    soft_mute: "Mute",
+    soft_unmute: "Unmute",
+    soft_swap: "Swap",
+    soft_new: "New",
+    soft_redial: "Redial",
+
+    notices: Notices {
+        connecting: ("Connecting...", "This takes a few seconds"),
+        login_needed: ("Please log in", "The login is missing or expired"),
+        cloud_unreachable: ("No connection", "Trying again; check the network"),
+        tls_trouble: ("Not secure", "Check the clock and certificates"),
+        no_station: ("No station", "Choose this phone in Genesys Cloud"),
+        station_not_webrtc: ("Wrong station", "Choose a WebRTC phone instead"),
+        sound_missing: ("No sound", "Not found: "),
+        sound_busy: ("No sound", "In use elsewhere: "),
+        sound_trouble: ("No sound", "Does not work: "),
+    },
+};
+
+impl Strings {
+    /// Heading and hint of a notice.
+    pub fn notice(&self, notice: &Notice) -> (&'static str, String) {
+        let words = &self.notices;
+        let ((heading, hint), device) = match notice {
+            Notice::Connecting => (words.connecting, ""),
+            Notice::LoginNeeded => (words.login_needed, ""),
+            Notice::CloudUnreachable => (words.cloud_unreachable, ""),
+            Notice::TlsTrouble => (words.tls_trouble, ""),
+            Notice::NoStation => (words.no_station, ""),
+            Notice::StationNotWebRtc => (words.station_not_webrtc, ""),
+            Notice::SoundMissing { device } => (words.sound_missing, device.as_str()),
+            Notice::SoundBusy { device } => (words.sound_busy, device.as_str()),
+            Notice::SoundTrouble { device } => (words.sound_trouble, device.as_str()),
+        };
+        (heading, format!("{hint}{device}"))
+    }
+
+    /// What the user can make of `error`; `otherwise` if nothing more than that it failed.
+    pub fn failure(&self, error: &SdkError, otherwise: &'static str) -> &'static str {
+        match error.kind {
+            SdkErrorType::InvalidToken => self.log_in_again,
+            SdkErrorType::Initialization => self.no_connection,
+            _ => otherwise,
+        }
+    }
+
+    /// Which volume is being set; none is the ring's.
+    pub fn volume(&self, path: Option<AudioPath>) -> &'static str {
+        match path {
+            Some(AudioPath::Handset) => self.volume_handset,
+            Some(AudioPath::Speaker) => self.volume_speaker,
+            Some(AudioPath::Headset) => self.volume_headset,
+            None => self.volume_ring,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The display in every state, as one text to read through.
+use super::bench::{Bench, in_words};
+use crate::phone::Screen;
+
+/// Every state a user meets, and the steps that lead there.
+pub(in crate::phone) const STATES: [(&str, &[&str]); 23] = [
+    ("just switched on", &[]),
+    ("idle", &["over cloud"]),
+    ("login needed", &["notice login"]),
+    ("connecting", &["notice connecting"]),
+    ("missed calls", &["A rings", "A cancelled", "A gone"]),
+    ("ringing", &["A rings"]),
+    ("ringing without a name", &["C rings"]),
+    ("two ring", &["A rings", "B rings"]),
+    ("dial tone", &["lift"]),
+    ("dialing", &["lift", "type 13175550100"]),
+    ("dialing on-hook", &["type 01317"]),
+    ("placing", &["lift", "type 4711#"]),
+    ("far end rings", &["lift", "type 4711#", "A dialing"]),
+    ("talking", &["A rings", "lift", "A connected", "wait 754s"]),
+    ("muted", &["A rings", "lift", "A connected", "tap mute"]),
+    ("on hold", &["A rings", "lift", "A connected", "A held"]),
+    (
+        "another calls",
+        &["A rings", "lift", "A connected", "B rings"],
+    ),
+    (
+        "two calls",
+        &[
+            "A rings",
+            "lift",
+            "A connected",
+            "B rings",
+            "flash",
+            "A held",
+            "B connected",
+            "wait 3700s",
+        ],
+    ),
+    (
+        "left on hold",
+        &["A rings", "lift", "A connected", "A held", "rest"],
+    ),
+    ("call ended", &["A rings", "lift", "A connected", "A gone"]),
+    ("call failed", &["lift", "type 4711#", "offline start 4711"]),
+    (
+        "volume",
+        &["A rings", "lift", "A connected", "tap volume_up"],
+    ),
+    (
+        "message",
+        &["A rings", "lift", "A connected", "tap transfer"],
+    ),
+];
+
+/// The screen of a state, on the phone of an agent.
+pub(in crate::phone) fn screen(steps: &[&str]) -> Screen {
+    let mut bench = Bench::default();
+    if !steps.is_empty() {
+        bench.step("agent Ann WebRTC-Desk-7");
+        bench.step("clock 14:05");
+    }
+    for step in steps {
+        bench.step(step);
+    }
+    bench.screen
+}
+
+#[test]
+fn screens_of_all_states() {
+    let mut text = String::new();
+    for (state, steps) in STATES {
+        let screen = screen(steps);
+        let soft = screen.soft_keys.join("|");
+        text.push_str(&format!(
+            "{state}: {:?}\n  {}\n  {soft}\n",
+            screen.look,
+            in_words(&screen)
+        ));
+    }
+    insta::assert_snapshot!(text);
+}
