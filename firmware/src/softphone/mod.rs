@@ -2,8 +2,24 @@
 //! connection, SDK events. `handle(now, Input)`, then drain `poll()`, then `next_timeout()`.
 //!
 //! SEAM: `Input`, `Output`, `Command`, `Event` and their parts.
+mod call;
+mod commands;
+mod conversation;
 mod engine;
+mod error;
 pub mod event;
+mod offer;
+mod params;
+mod pending;
+mod requests;
+mod select;
+mod session;
+mod timers;
+mod update;
+mod view;
+
+#[cfg(test)]
+mod tests;
 
 use crate::device::Private;
 use crate::genesys::CloudEvent;
@@ -147,7 +163,8 @@ pub enum MediaCommand {
     EndOfCandidates,
     /// RFC 4733 digits -> `PeerEvent::DtmfSent`.
     Dtmf(Private),
-    /// Close; no event follows but `Connection(Closed)`.
+    /// Close; no event follows but `Connection(Closed)`. `Open` for the same session may follow at once (a new connection
+    /// under the same id); nothing of the old one may be reported after that but its `Connection(Closed)`.
     Close,
 }
 
@@ -156,6 +173,10 @@ pub enum MediaCommand {
 pub struct SoftphoneConfig {
     /// `disableAutoAnswer`: take no call by itself, except the ones this phone placed.
     pub disable_auto_answer: bool,
+    /// Take every outbound call of the user, also those placed elsewhere ("a client designed to handle all outbound
+    /// calls" of the SDK's manual). Off, because whoever proceeds first gets the audio: it would take the calls of the
+    /// user's browser.
+    pub take_all_outbound: bool,
     /// `eagerPersistentConnectionEstablishment`.
     pub eager_persistent_connection: EagerMode,
 }
@@ -164,6 +185,7 @@ impl Default for SoftphoneConfig {
     fn default() -> Self {
         Self {
             disable_auto_answer: false,
+            take_all_outbound: false,
             eager_persistent_connection: EagerMode::Auto,
         }
     }

@@ -1,0 +1,290 @@
+//! What the user, the page and the API can ask for (genesys-protocol 6.4, 6.10, 6.11, 8). Each command gets one outcome.
+
+use super::call::Call;
+use super::event::{SdkError, SdkErrorType};
+use super::params::{validate, validate_digits};
+use super::requests::{Act, Purpose};
+use super::session::Session;
+use super::timers::Timer;
+use super::{Command, CommandId, CommandReply, MediaCommand, Softphone};
+use crate::device::Private;
+use crate::genesys::id::{ConversationId, SessionId};
+use crate::genesys::model::CallState;
+use crate::genesys::rest::{RestRequest, StartSoftphoneSessionParams};
+use crate::media::ConnectionState;
+
+impl Softphone {
+    /// Starts a command; its outcome comes now or later.
+    pub(super) fn on_command(&mut self, id: CommandId, command: Command) {
+        let refused = match command {
+            Command::Start(params) => self.start(id, params),
+            Command::Accept(conversation) => self.accept(id, &conversation),
+            Command::Reject(conversation) => self.reject(id, &conversation),
+            Command::End(conversation) => self.end(id, &conversation),
+            Command::Mute { conversation, mute } => self.mute(id, &conversation, mute),
+            Command::Hold { conversation, held } => self.hold(id, &conversation, held),
+            Command::Dtmf {
+                conversation,
+                digits,
+            } => self.send_digits(id, &conversation, digits),
+        };
+        if let Err(error) = refused {
+            self.fail(id, error);
+        }
+    }
+
+    /// `startSoftphoneSession` (2.4).
+    fn start(
+        &mut self,
+        id: CommandId,
+        params: Box<StartSoftphoneSessionParams>,
+    ) -> Result<(), SdkError> {
+        validate(&params)?;
+        self.need_streaming()?;
+        let dialed = params
+            .phone_number
+            .clone()
+            .or_else(|| Some(params.participants.as_ref()?.first()?.address.clone()));
+        let purpose = Purpose::Place {
+            command: id,
+            dialed,
+        };
+        self.request(RestRequest::PlaceCall(params), purpose);
+        Ok(())
+    }
+
+    /// 6.4. The outcome is known when the offer comes: `proceed` alone may lose the race against another client.
+    fn accept(&mut self, id: CommandId, conversation: &ConversationId) -> Result<(), SdkError> {
+        self.need_streaming()?;
+        let call = self
+            .call_mut(conversation)
+            .ok_or_else(|| SdkError::unknown_call(conversation))?;
+        let rings = call.is_ringing();
+        match &mut call.pending {
+            Some(pending)
+                if pending.accepted && pending.is_mocked() && pending.waiters.is_empty() =>
+            {
+                self.done(id); // The cloud has taken it already.
+            }
+            Some(pending) if pending.accepted => pending.waiters.push(id),
+            Some(pending) => {
+                pending.waiters.push(id);
+                self.timers.stop(&Timer::Direction(conversation.clone()));
+                self.take(conversation);
+            }
+            None if call.session.is_some() => self.done(id),
+            None if rings => {
+                // 6.13.1: the event came first; the propose is on its way.
+                call.intents.push(id);
+                self.timers.start_once(Timer::Propose(conversation.clone()));
+            }
+            None => {
+                return Err(SdkError::conflict(
+                    conversation,
+                    "there is nothing to answer: the call is not ringing at this phone",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// `rejectPendingSession` (2.5).
+    fn reject(&mut self, id: CommandId, conversation: &ConversationId) -> Result<(), SdkError> {
+        let call = self.known_call(conversation)?;
+        if call.session.is_some() || !(call.is_ringing() || call.pending.is_some()) {
+            return Err(SdkError::conflict(
+                conversation,
+                "the call cannot be rejected, it is not ringing: end it instead",
+            ));
+        }
+        self.act(Some(id), conversation, Act::Reject);
+        Ok(())
+    }
+
+    /// `endSession` (6.11). Here also for calls without a session: being placed, or of the phone's earlier life.
+    fn end(&mut self, id: CommandId, conversation: &ConversationId) -> Result<(), SdkError> {
+        self.known_call(conversation)?;
+        self.act(Some(id), conversation, Act::End);
+        Ok(())
+    }
+
+    /// `setAudioMute`: at the server, the state comes back with the event (6.8.8).
+    fn mute(
+        &mut self,
+        id: CommandId,
+        conversation: &ConversationId,
+        mute: bool,
+    ) -> Result<(), SdkError> {
+        self.talking_call(conversation)?;
+        self.act(Some(id), conversation, Act::Mute(mute));
+        Ok(())
+    }
+
+    /// `setConversationHeld` (6.10).
+    fn hold(
+        &mut self,
+        id: CommandId,
+        conversation: &ConversationId,
+        held: bool,
+    ) -> Result<(), SdkError> {
+        let session = self.talking_call(conversation)?.session.clone();
+        let session = session.and_then(|session| self.session(&session));
+        if session.is_some_and(Session::is_dead) {
+            // 6.13.19: skipped. The SDK says nothing; a user who pressed hold is told.
+            return Err(SdkError::conflict(
+                conversation,
+                "the call's connection is interrupted: it can be held or resumed when it is back",
+            ));
+        }
+        let several = self.calls.iter().filter(|call| call.stored).count() > 1;
+        if !held && !self.line_appearance_one() && several {
+            self.hold_others(conversation);
+        }
+        self.act(Some(id), conversation, Act::Hold(held));
+        Ok(())
+    }
+
+    /// 6.10: every other call with a session that is neither held nor over.
+    pub(super) fn hold_others(&mut self, but: &ConversationId) {
+        let others: Vec<ConversationId> = self
+            .calls
+            .iter()
+            .filter(|call| {
+                let held = call.known.as_ref().is_some_and(|known| known.call.held);
+                &call.id != but && call.stored && call.session.is_some() && !held && !call.ending
+            })
+            .map(|call| call.id.clone())
+            .collect();
+        for other in &others {
+            self.act(None, other, Act::AutoHold);
+        }
+    }
+
+    /// RFC 4733 when the call's audio is ours to send and the offer had telephone-event, else by REST (2.6).
+    fn send_digits(
+        &mut self,
+        id: CommandId,
+        conversation: &ConversationId,
+        digits: Private,
+    ) -> Result<(), SdkError> {
+        validate_digits(&digits)?;
+        let call = self.talking_call(conversation)?;
+        let held = call.known.as_ref().is_some_and(|known| known.call.held);
+        let in_audio = call
+            .session
+            .as_ref()
+            .and_then(|session| self.session(session))
+            .filter(|session| {
+                let agreed = session
+                    .negotiated
+                    .is_some_and(|n| n.sending && n.dtmf_payload_type.is_some());
+                agreed && !held && session.connection == ConnectionState::Connected
+            })
+            .map(|session| session.id.clone());
+        match in_audio {
+            Some(session) => {
+                if let Some(session) = self.session_mut(&session) {
+                    session.digits.push_back((id, digits.clone()));
+                }
+                self.timers.start(Timer::Dtmf(session.clone()));
+                self.media(&session, MediaCommand::Dtmf(digits));
+            }
+            None => self.act(Some(id), conversation, Act::Digits(digits)),
+        }
+        Ok(())
+    }
+
+    /// The digits of one command are out.
+    pub(super) fn on_digits_sent(&mut self, session: &SessionId) {
+        let Some((command, more)) = self.next_digits(session).map(|(c, _, more)| (c, more)) else {
+            return;
+        };
+        self.done(command);
+        if more {
+            self.timers.start(Timer::Dtmf(session.clone()));
+        }
+    }
+
+    /// The audio cannot carry them after all: by REST.
+    pub(super) fn on_digits_refused(&mut self, session: &SessionId) {
+        let conversation = self.session(session).map(|s| s.conversation.clone());
+        if let Some(conversation) = conversation
+            && let Some((command, digits, _)) = self.next_digits(session)
+        {
+            if self.call(&conversation).is_some() {
+                self.act(Some(command), &conversation, Act::Digits(digits));
+            } else {
+                self.fail(command, SdkError::unknown_call(&conversation));
+            }
+        }
+    }
+
+    /// The peer connection did not say that they are out.
+    pub(super) fn on_digits_timeout(&mut self, session: &SessionId) {
+        let conversation = self.session(session).map(|s| s.conversation.clone());
+        while let Some((command, ..)) = self.next_digits(session) {
+            let error = SdkError::new(
+                SdkErrorType::Media,
+                "the digits could not be sent in time: try again",
+            );
+            let error = conversation.iter().fold(error, SdkError::about);
+            self.fail(command, error);
+        }
+    }
+
+    fn next_digits(&mut self, session: &SessionId) -> Option<(CommandId, Private, bool)> {
+        self.timers.stop(&Timer::Dtmf(session.clone()));
+        let digits = &mut self.session_mut(session)?.digits;
+        let (command, text) = digits.pop_front()?;
+        Some((command, text, !digits.is_empty()))
+    }
+
+    /// 2.4: without streaming nobody could offer us the call.
+    fn need_streaming(&self) -> Result<(), SdkError> {
+        if self.streaming {
+            return Ok(());
+        }
+        Err(SdkError::new(
+            SdkErrorType::Session,
+            "the phone is not connected to the cloud: wait until it is, or check the network",
+        )
+        .with("cause", "conflict"))
+    }
+
+    /// The call, if it is one the user can see.
+    fn known_call(&self, id: &ConversationId) -> Result<&Call, SdkError> {
+        self.call(id)
+            .filter(|call| !call.is_eager())
+            .ok_or_else(|| SdkError::unknown_call(id))
+    }
+
+    /// The call, if it was answered.
+    fn talking_call(&self, id: &ConversationId) -> Result<&Call, SdkError> {
+        let call = self.known_call(id)?;
+        let ringing = call.state().is_none_or(CallState::is_pending);
+        if ringing && call.session.is_none() {
+            return Err(SdkError::conflict(
+                id,
+                "this cannot be done while the call is ringing: answer it first",
+            ));
+        }
+        Ok(call)
+    }
+
+    pub(super) fn outcome(&mut self, id: CommandId, result: Result<CommandReply, SdkError>) {
+        self.outputs
+            .push_back(super::Output::CommandDone { id, result });
+    }
+
+    pub(super) fn done(&mut self, id: CommandId) {
+        self.outcome(id, Ok(CommandReply::Done));
+    }
+
+    /// 6.14: thrown, and delivered as `sdkError`; a REST failure's event was emitted when it came.
+    pub(super) fn fail(&mut self, id: CommandId, error: SdkError) {
+        if error.kind != SdkErrorType::Http {
+            self.event(super::Event::SdkError(error.clone()));
+        }
+        self.outcome(id, Err(error));
+    }
+}

@@ -1,0 +1,525 @@
+//! Reads inputs written as text and runs them through the engine.
+
+use super::show::{show, word};
+use crate::device::Private;
+use crate::genesys::id::{ConversationId, Jid, SessionId};
+use crate::genesys::model::{
+    Call, CallParty, CallState, Conversation, ConversationEvent, Direction, ErrorInfo,
+    Organization, Participant, PersistentConnectionEvent, RawJson, Station, StationEvent, User,
+};
+use crate::genesys::rest::{RestError, RestReply, RestRequest, StartSoftphoneSessionParams};
+use crate::genesys::signal::{Candidate, Form, Offer, Propose, Signal};
+use crate::genesys::{CloudError, CloudEvent, Identity};
+use crate::media::{CodecKind, ConnectionState, MediaError, Negotiated, PeerEvent};
+use crate::softphone::{
+    Command, CommandId, EagerMode, Input, Output, RequestId, Softphone, SoftphoneConfig,
+};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+pub(super) const OWN: &str = "me@acme.test/phone";
+pub(super) const OTHER: &str = "me@acme.test/browser";
+
+/// Runs all cases of a file; the file as it ought to be.
+pub(super) fn run(text: &str) -> String {
+    let mut out = String::new();
+    let mut world = World::new(SoftphoneConfig::default());
+    for line in text.lines() {
+        if line.starts_with("== ") {
+            world = World::new(SoftphoneConfig::default());
+        } else if let Some(input) = line.strip_prefix("> ") {
+            out.push_str(line);
+            out.push('\n');
+            world.step(input);
+            for shown in world.take() {
+                out.push_str("    ");
+                out.push_str(&shown);
+                out.push('\n');
+            }
+            continue;
+        } else if line.starts_with("    ") {
+            continue; // what was expected before
+        }
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
+}
+
+/// An engine, its time, and the numbers its requests are shown by.
+pub(super) struct World {
+    pub(super) phone: Softphone,
+    pub(super) now: Instant,
+    outputs: Vec<Output>,
+    requests: Vec<(RequestId, RestRequest)>,
+    shown: BTreeMap<RequestId, usize>,
+    commands: u64,
+}
+
+/// The words of an input line: plain ones, and `key=value`.
+struct Words<'a>(Vec<&'a str>);
+
+impl<'a> Words<'a> {
+    fn at(&self, index: usize) -> &'a str {
+        self.0.get(index).copied().unwrap_or_default()
+    }
+    fn has(&self, word: &str) -> bool {
+        self.0.contains(&word)
+    }
+    fn value(&self, key: &str) -> Option<&'a str> {
+        self.0
+            .iter()
+            .find_map(|w| w.strip_prefix(key)?.strip_prefix('='))
+    }
+}
+
+impl World {
+    pub(super) fn new(config: SoftphoneConfig) -> Self {
+        Self {
+            phone: Softphone::new(config),
+            now: Instant::now(),
+            outputs: Vec::new(),
+            requests: Vec::new(),
+            shown: BTreeMap::new(),
+            commands: 0,
+        }
+    }
+
+    /// One line of a script.
+    fn step(&mut self, line: &str) {
+        let words = Words(line.split_whitespace().collect());
+        match words.at(0) {
+            "config" => self.configure(&words),
+            "start" => self.start(&words),
+            "talking" => self.talking(words.at(1), words.at(2)),
+            "wait" => self.wait(words.at(1)),
+            "show" => {}
+            _ => {
+                let input = self.input(line, &words);
+                self.input_now(input);
+            }
+        }
+    }
+
+    /// The outputs since the last time, as text.
+    fn take(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for output in std::mem::take(&mut self.outputs) {
+            let number = if let Output::Rest { request, .. } = &output {
+                let next = self.shown.len() + 1;
+                *self.shown.entry(*request).or_insert(next)
+            } else {
+                0
+            };
+            lines.push(show(&output, number));
+        }
+        lines
+    }
+
+    pub(super) fn input_now(&mut self, input: Input) -> Vec<Output> {
+        self.phone.handle(self.now, input);
+        self.drain()
+    }
+
+    fn drain(&mut self) -> Vec<Output> {
+        let mut new = Vec::new();
+        while let Some(output) = self.phone.poll() {
+            if let Output::Rest { request, body } = &output {
+                self.requests.push((*request, body.clone()));
+            }
+            new.push(output);
+        }
+        self.outputs.extend(new.clone());
+        new
+    }
+
+    /// Lets time pass, and every timer fire in its turn.
+    pub(super) fn pass(&mut self, time: Duration) -> Vec<Output> {
+        let end = self.now + time;
+        let mut new = Vec::new();
+        while let Some(due) = self.phone.next_timeout().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.phone.handle_timeout(self.now);
+            new.extend(self.drain());
+        }
+        self.now = end;
+        self.phone.handle_timeout(self.now);
+        new.extend(self.drain());
+        new
+    }
+
+    fn wait(&mut self, text: &str) {
+        let time = match text.strip_suffix("ms") {
+            Some(ms) => Duration::from_millis(ms.parse().unwrap()),
+            None => Duration::from_secs(text.strip_suffix('s').unwrap().parse().unwrap()),
+        };
+        self.pass(time);
+    }
+
+    fn configure(&mut self, words: &Words) {
+        self.phone = Softphone::new(SoftphoneConfig {
+            disable_auto_answer: words.has("no-auto-answer"),
+            take_all_outbound: words.has("all-outbound"),
+            eager_persistent_connection: match words.value("eager") {
+                Some("event") => EagerMode::Event,
+                Some("none") => EagerMode::None,
+                _ => EagerMode::Auto,
+            },
+        });
+    }
+
+    /// Connected, ready, nothing going on; what came out is not shown.
+    fn start(&mut self, words: &Words) {
+        self.input_now(Input::Cloud(CloudEvent::Connected {
+            reconnect: false,
+            full_jid: OWN.into(),
+        }));
+        let ready = CloudEvent::Ready(Box::new(identity(station(words))));
+        let outputs = self.input_now(Input::Cloud(ready));
+        for output in outputs {
+            if let Output::Rest { request, .. } = output {
+                self.answer(request, Ok(RestReply::Conversations(Vec::new())));
+            }
+        }
+        self.outputs.clear();
+    }
+
+    fn answer(&mut self, request: RequestId, result: Result<RestReply, RestError>) {
+        self.requests.retain(|(id, _)| *id != request);
+        self.input_now(Input::Rest { request, result });
+    }
+
+    /// An inbound call answered and connected; what came out is not shown.
+    fn talking(&mut self, session: &str, conversation: &str) {
+        for line in [
+            format!("event {conversation} alerting in"),
+            format!("propose {session} {conversation}"),
+            format!("accept {conversation}"),
+            format!("offer {session} {conversation}"),
+            format!("peer {session} answered dtmf"),
+            format!("peer {session} connected"),
+            format!("event {conversation} connected in"),
+        ] {
+            self.step(&line);
+        }
+        for (request, _) in self.requests.clone() {
+            self.answer(request, Ok(RestReply::Done));
+        }
+        self.outputs.clear();
+    }
+
+    fn input(&mut self, line: &str, words: &Words) -> Input {
+        let cloud = |event| Input::Cloud(event);
+        let signal = |signal| Input::Cloud(CloudEvent::Signal(signal));
+        let session: SessionId = words.at(1).into();
+        let conversation: ConversationId = words.at(1).into();
+        let form = if words.has("jingle") {
+            Form::Jingle
+        } else {
+            Form::SdpOverXmpp
+        };
+        match words.at(0) {
+            "connected" => cloud(CloudEvent::Connected {
+                reconnect: words.has("again"),
+                full_jid: OWN.into(),
+            }),
+            "disconnected" => cloud(CloudEvent::Disconnected {
+                reason: "silent socket".to_owned(),
+                reconnecting: !words.has("for-good"),
+            }),
+            "ready" => cloud(CloudEvent::Ready(Box::new(identity(station(words))))),
+            "cloud-failed" => cloud(CloudEvent::Failed {
+                error: match words.at(1) {
+                    "token" => CloudError::InvalidToken {
+                        detail: "401".to_owned(),
+                    },
+                    _ => CloudError::Timeout {
+                        what: "the channel",
+                        seconds: 30,
+                    },
+                },
+                retry_in: words.has("retry").then_some(Duration::from_secs(2)),
+            }),
+            "station" => match words.at(1) {
+                "associated" => cloud(CloudEvent::Station(StationEvent::Associated("ST".into()))),
+                "gone" => cloud(CloudEvent::Station(StationEvent::Disassociated)),
+                "migrated" => cloud(CloudEvent::Station(StationEvent::Migrated)),
+                _ => cloud(CloudEvent::StationFetched(station(words))),
+            },
+            "persistent" => cloud(CloudEvent::PersistentConnection(
+                PersistentConnectionEvent {
+                    persistent_state: Some(words.at(1).to_owned()),
+                    error_info: words.value("error").map(|code| ErrorInfo {
+                        code: Some(code.to_owned()),
+                        ..ErrorInfo::default()
+                    }),
+                    ..PersistentConnectionEvent::default()
+                },
+            )),
+            "propose" => signal(Signal::Propose(Propose {
+                session: session.clone(),
+                conversation: words.at(2).into(),
+                from: from(words, &session),
+                to: OWN.into(),
+                auto_answer: words.has("auto"),
+                form,
+                eager: words.has("eager"),
+                original_from: from(words, &session),
+                from_user: None,
+            })),
+            "retract" => signal(Signal::Retract { session }),
+            "handled" => signal(Signal::Handled {
+                session,
+                from: if words.has("by-me") { OWN } else { OTHER }.into(),
+            }),
+            "offer" => {
+                let ice = words.value("ice").unwrap_or("u1");
+                signal(Signal::Offer(Offer {
+                    peer: from(words, &session),
+                    session,
+                    conversation: Some(words.at(2).into()).filter(|_| !words.has("nameless")),
+                    sdp: format!("v=0\r\na=ice-ufrag:{ice}\r\na=ice-pwd:{ice}\r\n"),
+                    reinvite: words.value("reinvite").is_some(),
+                    request_id: words.value("reinvite").unwrap_or("r").to_owned(),
+                    form,
+                }))
+            }
+            "candidate" => signal(Signal::Candidate {
+                session,
+                candidate: Candidate {
+                    mid: "audio".to_owned(),
+                    candidate: words.at(2).to_owned(),
+                },
+            }),
+            "end-of-candidates" => signal(Signal::EndOfCandidates { session }),
+            "terminate" => signal(Signal::Terminate {
+                session,
+                reason: word(
+                    Some(words.at(2))
+                        .filter(|r| !r.is_empty())
+                        .unwrap_or("success"),
+                ),
+            }),
+            "event" => {
+                let conversation = conversation_of(&words.0[1..]);
+                cloud(CloudEvent::Conversation(Box::new(ConversationEvent {
+                    raw: RawJson(serde_json::json!({"id": conversation.id})),
+                    conversation,
+                })))
+            }
+            "peer" => Input::Peer {
+                session,
+                event: peer(words),
+            },
+            "rest" => self.rest(line, words),
+            command => {
+                self.commands += 1;
+                let command = match command {
+                    "call" => {
+                        let params = line.trim_start_matches("call").trim();
+                        let params = if params.starts_with('{') {
+                            serde_json::from_str(params).unwrap()
+                        } else {
+                            StartSoftphoneSessionParams {
+                                phone_number: Some(Private::from(params)),
+                                ..StartSoftphoneSessionParams::default()
+                            }
+                        };
+                        Command::Start(Box::new(params))
+                    }
+                    "accept" => Command::Accept(conversation),
+                    "reject" => Command::Reject(conversation),
+                    "end" => Command::End(conversation),
+                    "mute" | "unmute" => Command::Mute {
+                        conversation,
+                        mute: command == "mute",
+                    },
+                    "hold" | "resume" => Command::Hold {
+                        conversation,
+                        held: command == "hold",
+                    },
+                    "digits" => Command::Dtmf {
+                        conversation,
+                        digits: words.at(2).into(),
+                    },
+                    _ => panic!("unknown input: {line}"),
+                };
+                Input::Command {
+                    id: CommandId(self.commands),
+                    command,
+                }
+            }
+        }
+    }
+
+    /// `rest 2 ok`, `rest 2 placed C`, `rest 2 conversation C alerting`, `rest 2 calls C connected, C2 ...`, `rest 2 500`.
+    fn rest(&mut self, line: &str, words: &Words) -> Input {
+        let number: usize = words.at(1).parse().unwrap();
+        let request = self
+            .shown
+            .iter()
+            .find_map(|(id, shown)| (*shown == number).then_some(*id))
+            .unwrap_or_else(|| panic!("no such request: {line}"));
+        self.requests.retain(|(id, _)| *id != request);
+        let result = match words.at(2) {
+            "ok" => Ok(RestReply::Done),
+            "placed" => Ok(RestReply::CallPlaced {
+                id: words.at(3).into(),
+                self_uri: format!("/api/v2/conversations/calls/{}", words.at(3)),
+            }),
+            "conversation" => Ok(RestReply::Conversation(Box::new(conversation_of(
+                &words.0[3..],
+            )))),
+            "calls" => {
+                let list = line.split_once("calls").unwrap().1;
+                let list = list.split(',').filter(|one| !one.trim().is_empty());
+                Ok(RestReply::Conversations(
+                    list.map(|one| conversation_of(&one.split_whitespace().collect::<Vec<_>>()))
+                        .collect(),
+                ))
+            }
+            "timeout" => Err(RestError::Timeout {
+                request: "request".to_owned(),
+                after: Duration::from_secs(30),
+            }),
+            status => Err(status_error(status.parse().unwrap())),
+        };
+        Input::Rest { request, result }
+    }
+}
+
+/// A phone that is connected and ready, with the station that the line names.
+pub(super) fn ready(line: &str, world: &mut World) {
+    world.start(&Words(line.split_whitespace().collect()));
+}
+
+pub(super) fn status_error(status: u16) -> RestError {
+    RestError::Status {
+        request: "request".to_owned(),
+        status,
+        code: None,
+        message: None,
+        correlation_id: None,
+        retry_after: None,
+    }
+}
+
+fn from(words: &Words, session: &SessionId) -> Jid {
+    match words.value("from") {
+        Some("me") => OWN.into(),
+        Some(other) => other.into(),
+        None => Jid::new(format!("gw-{session}@acme.gjoll.test/1")),
+    }
+}
+
+fn station(words: &Words) -> Option<Station> {
+    (!words.has("no-station")).then(|| Station {
+        id: "ST".into(),
+        r#type: Some("inin_webrtc_softphone".to_owned()),
+        web_rtc_persistent_enabled: words.has("persistent"),
+        web_rtc_call_appearances: Some(words.value("la").map_or(100, |la| la.parse().unwrap())),
+        ..Station::default()
+    })
+}
+
+fn identity(station: Option<Station>) -> Identity {
+    Identity {
+        user: User {
+            id: "U".into(),
+            ..User::default()
+        },
+        organization: Organization::default(),
+        bare_jid: "me@acme.test".into(),
+        station,
+    }
+}
+
+/// `C state [in|out] [held] [muted] [confined] [error=code] [purpose=agent] [k=K] [name=..] [number=..] [not-me]`
+pub(super) fn conversation_of(words: &[&str]) -> Conversation {
+    let words = Words(words.to_vec());
+    let private = |key: &str| words.value(key).map(Private::from);
+    let call = Call {
+        id: words.value("k").unwrap_or("K").into(),
+        state: word(words.at(1)),
+        direction: if words.has("in") {
+            Some(Direction::Inbound)
+        } else {
+            words.has("out").then_some(Direction::Outbound)
+        },
+        muted: words.has("muted"),
+        confined: words.has("confined"),
+        held: words.has("held"),
+        other: private("number").map(|number| CallParty {
+            name: private("name"),
+            address_displayable: Some(number),
+            ..CallParty::default()
+        }),
+        error_info: words.value("error").map(|code| ErrorInfo {
+            code: Some(code.to_owned()),
+            ..ErrorInfo::default()
+        }),
+        ..Call::default()
+    };
+    let customer = Participant {
+        id: "P-far".into(),
+        purpose: Some("customer".to_owned()),
+        name: private("customer"),
+        calls: vec![Call {
+            state: CallState::Connected,
+            ..Call::default()
+        }],
+        ..Participant::default()
+    };
+    let me = Participant {
+        id: "P".into(),
+        purpose: Some(words.value("purpose").unwrap_or("agent").to_owned()),
+        user_id: Some(if words.has("not-me") { "X" } else { "U" }.into()),
+        calls: vec![call],
+        ..Participant::default()
+    };
+    Conversation {
+        id: words.at(0).into(),
+        participants: vec![customer, me],
+    }
+}
+
+/// What the answer of every test call agrees on.
+pub(super) fn negotiated(dtmf: bool) -> Negotiated {
+    Negotiated {
+        codec: CodecKind::Opus,
+        payload_type: 111,
+        dtmf_payload_type: dtmf.then_some(101),
+        sending: true,
+        receiving: true,
+        frame_ms: 20,
+    }
+}
+
+fn peer(words: &Words) -> PeerEvent {
+    match words.at(2) {
+        "answered" => PeerEvent::Answered {
+            sdp: "answer".to_owned(),
+            negotiated: negotiated(words.has("dtmf")),
+        },
+        "candidate" => PeerEvent::Candidate {
+            mid: "audio".to_owned(),
+            candidate: words.at(3).to_owned(),
+        },
+        "gathered" => PeerEvent::GatheringComplete,
+        "digits-sent" => PeerEvent::DtmfSent,
+        "failed-offer" => PeerEvent::Failed(match words.at(3) {
+            "no-audio" => MediaError::NoAudio,
+            "no-codec" => MediaError::NoCommonCodec("G729".to_owned()),
+            "bad-sdp" => MediaError::BadSdp("no v=".to_owned()),
+            "no-stream" => MediaError::NoStream(4),
+            "no-digits" => MediaError::NoTelephoneEvent,
+            other => panic!("unknown media error {other}"),
+        }),
+        "connecting" => PeerEvent::Connection(ConnectionState::Connecting),
+        "connected" => PeerEvent::Connection(ConnectionState::Connected),
+        "interrupted" => PeerEvent::Connection(ConnectionState::Disconnected),
+        "failed" => PeerEvent::Connection(ConnectionState::Failed),
+        "closed" => PeerEvent::Connection(ConnectionState::Closed),
+        other => panic!("unknown peer event {other}"),
+    }
+}
