@@ -62,3 +62,77 @@ impl<T: Copy + PartialEq> Debouncer<T> {
         self.candidate.map(|(_, since)| since + self.window)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_change_counts_from_its_first_reading() {
+        let start = Instant::now();
+        let ms = |ms| start + Duration::from_millis(ms);
+        let mut contact = Debouncer::new(false, Duration::from_millis(5));
+        assert_eq!(contact.update(true, ms(0)), None);
+        assert_eq!(contact.next_deadline(), Some(ms(5)));
+        assert_eq!(contact.update(false, ms(2)), None);
+        assert_eq!(contact.next_deadline(), None);
+        assert_eq!(contact.update(true, ms(3)), None);
+        assert_eq!(contact.update(true, ms(7)), None);
+        assert_eq!(
+            contact.update(true, ms(8)),
+            Some(Change {
+                value: true,
+                since: ms(3)
+            })
+        );
+        assert!(contact.stable());
+    }
+
+    #[test]
+    fn without_a_window_every_reading_counts() {
+        let now = Instant::now();
+        let mut contact = Debouncer::new(0, Duration::ZERO);
+        assert_eq!(
+            contact.update(1, now),
+            Some(Change {
+                value: 1,
+                since: now
+            })
+        );
+        assert_eq!(
+            contact.update(2, now),
+            Some(Change {
+                value: 2,
+                since: now
+            })
+        );
+        assert_eq!(contact.update(2, now), None);
+    }
+
+    proptest! {
+        /// Told changes alternate, are at least a window apart, and only what was read for a whole
+        /// window is told.
+        #[test]
+        fn no_bounce_is_ever_told(readings in prop::collection::vec((any::<bool>(), 0_u64..8), 0..200)) {
+            let window = Duration::from_millis(5);
+            let mut contact = Debouncer::new(false, window);
+            let mut now = Instant::now();
+            let mut same_since = (false, now);
+            let mut told = false;
+            for (raw, gap) in readings {
+                now += Duration::from_millis(gap);
+                if raw != same_since.0 {
+                    same_since = (raw, now);
+                }
+                let change = contact.update(raw, now);
+                let due = raw != told && now - same_since.1 >= window;
+                prop_assert_eq!(change.map(|change| change.value), due.then_some(raw));
+                if due {
+                    told = raw;
+                }
+            }
+        }
+    }
+}

@@ -9,7 +9,7 @@ use embedded_graphics::draw_target::DrawTarget;
 use embedded_graphics::geometry::{OriginDimensions, Point};
 use embedded_graphics::pixelcolor::raw::RawU16;
 use embedded_graphics::pixelcolor::{Rgb565, Rgb888};
-use embedded_graphics::prelude::{RawData, RgbColor};
+use embedded_graphics::prelude::{PointsIter, RawData, RgbColor};
 use embedded_graphics::primitives::Rectangle;
 use thiserror::Error;
 
@@ -196,4 +196,236 @@ pub trait Display: Send {
     /// Shows `frame`. May block for the time the bus needs (an ST7789 on SPI: tens of
     /// milliseconds), so call it from a thread that may wait.
     fn show(&mut self, frame: &Framebuffer) -> Result<(), DisplayError>;
+}
+
+/// A display behind an embedded-graphics driver, such as those of SSD1306 and ST7789.
+///
+/// Carries only what changed since the frame before; colours become the driver's (on a
+/// monochrome display, bright ones are lit).
+#[derive(Debug)]
+pub struct DriverDisplay<D, F> {
+    driver: D,
+    flush: F,
+    shown: Framebuffer,
+    /// What the display shows is not known: nothing was shown yet, or the driver failed.
+    stale: bool,
+}
+
+impl<D, F, E> DriverDisplay<D, F>
+where
+    D: DrawTarget<Color: From<Rgb565>, Error: fmt::Debug> + OriginDimensions + Send,
+    F: FnMut(&mut D) -> Result<(), E> + Send,
+    E: fmt::Debug,
+{
+    /// A display of the driver's size. `flush` sends what the driver buffers; for a driver that
+    /// buffers nothing it does nothing.
+    pub fn new(driver: D, flush: F) -> Result<Self, DisplayError> {
+        let shown = Framebuffer::new(driver.size())?;
+        Ok(Self {
+            driver,
+            flush,
+            shown,
+            stale: true,
+        })
+    }
+
+    fn draw(&mut self, frame: &Framebuffer, area: &Rectangle) -> Result<(), DisplayError> {
+        let pixels = area
+            .points()
+            .filter_map(|point| frame.pixel(point))
+            .map(D::Color::from);
+        self.driver
+            .fill_contiguous(area, pixels)
+            .map_err(|error| driver_error(&error))?;
+        (self.flush)(&mut self.driver).map_err(|error| driver_error(&error))
+    }
+}
+
+impl<D, F, E> Display for DriverDisplay<D, F>
+where
+    D: DrawTarget<Color: From<Rgb565>, Error: fmt::Debug> + OriginDimensions + Send,
+    F: FnMut(&mut D) -> Result<(), E> + Send,
+    E: fmt::Debug,
+{
+    fn size(&self) -> Size {
+        self.shown.size
+    }
+
+    fn show(&mut self, frame: &Framebuffer) -> Result<(), DisplayError> {
+        if frame.size != self.shown.size {
+            return Err(DisplayError::Mismatch {
+                frame: frame.size,
+                display: self.shown.size,
+            });
+        }
+        let area = if self.stale {
+            Some(Rectangle::new(Point::zero(), frame.size))
+        } else {
+            frame.changed_area(&self.shown)
+        };
+        let Some(area) = area else { return Ok(()) };
+        self.stale = true;
+        self.draw(frame, &area)?;
+        self.shown.pixels.copy_from_slice(&frame.pixels);
+        self.stale = false;
+        Ok(())
+    }
+}
+
+fn driver_error(error: &impl fmt::Debug) -> DisplayError {
+    DisplayError::Driver {
+        reason: format!("{error:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use embedded_graphics::Drawable;
+    use embedded_graphics::mock_display::MockDisplay;
+    use embedded_graphics::pixelcolor::BinaryColor;
+    use embedded_graphics::prelude::Primitive;
+    use embedded_graphics::primitives::PrimitiveStyle;
+
+    use super::*;
+
+    fn frame(width: u32, height: u32) -> Framebuffer {
+        Framebuffer::new(Size::new(width, height)).unwrap()
+    }
+
+    fn fill(frame: &mut Framebuffer, x: i32, y: i32, width: u32, height: u32) {
+        let Ok(()) = Rectangle::new(Point::new(x, y), Size::new(width, height))
+            .into_styled(PrimitiveStyle::with_fill(Rgb565::RED))
+            .draw(frame);
+    }
+
+    #[test]
+    fn what_is_drawn_is_there_and_what_is_outside_is_cut() {
+        let mut frame = frame(4, 3);
+        fill(&mut frame, -1, 1, 3, 9);
+        assert_eq!(frame.pixel(Point::new(1, 1)), Some(Rgb565::RED));
+        assert_eq!(frame.pixel(Point::new(2, 1)), Some(Rgb565::BLACK));
+        assert_eq!(frame.pixel(Point::new(4, 0)), None);
+        assert_eq!(frame.pixel(Point::new(0, -1)), None);
+        let red = frame.pixels().filter(|pixel| *pixel == Rgb565::RED).count();
+        assert_eq!((red, frame.pixels().len()), (4, 12));
+        assert_eq!(frame.to_rgb888()[4 * 3..5 * 3], [255, 0, 0]);
+    }
+
+    #[test]
+    fn the_changed_area_is_the_smallest() {
+        let before = frame(320, 240);
+        let mut after = before.clone();
+        assert_eq!(after.changed_area(&before), None);
+        fill(&mut after, 10, 20, 1, 1);
+        fill(&mut after, 300, 200, 5, 7);
+        let area = Rectangle::with_corners(Point::new(10, 20), Point::new(304, 206));
+        assert_eq!(after.changed_area(&before), Some(area));
+        let whole = Rectangle::new(Point::zero(), Size::new(320, 240));
+        assert_eq!(after.changed_area(&frame(1, 1)), Some(whole));
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused() {
+        for (width, height) in [(0, 1), (1, 0), (321, 240), (320, 241), (u32::MAX, u32::MAX)] {
+            let refused = Framebuffer::new(Size::new(width, height));
+            assert!(
+                matches!(refused, Err(DisplayError::Size { .. })),
+                "{width} x {height}"
+            );
+        }
+    }
+
+    #[test]
+    fn debug_does_not_show_what_the_display_says() {
+        assert_eq!(
+            format!("{:?}", frame(2, 1)),
+            "Framebuffer { size: Size { width: 2, height: 1 }, .. }"
+        );
+    }
+
+    /// A driver that notes what it is asked for, and fails when told.
+    struct Driver {
+        mock: MockDisplay<BinaryColor>,
+        drawn: Vec<Rectangle>,
+        broken: bool,
+    }
+
+    impl OriginDimensions for Driver {
+        fn size(&self) -> Size {
+            Size::new(8, 4)
+        }
+    }
+
+    impl DrawTarget for Driver {
+        type Color = BinaryColor;
+        type Error = &'static str;
+
+        fn draw_iter<I: IntoIterator<Item = Pixel<BinaryColor>>>(
+            &mut self,
+            pixels: I,
+        ) -> Result<(), Self::Error> {
+            if self.broken {
+                return Err("no acknowledge");
+            }
+            let Ok(()) = self.mock.draw_iter(pixels);
+            Ok(())
+        }
+
+        fn fill_contiguous<I: IntoIterator<Item = BinaryColor>>(
+            &mut self,
+            area: &Rectangle,
+            colors: I,
+        ) -> Result<(), Self::Error> {
+            self.drawn.push(*area);
+            self.draw_iter(
+                area.points()
+                    .zip(colors)
+                    .map(|(point, color)| Pixel(point, color)),
+            )
+        }
+    }
+
+    #[test]
+    fn a_driver_gets_only_what_changed_in_its_own_colours() {
+        let mut mock = MockDisplay::new();
+        mock.set_allow_overdraw(true);
+        let driver = Driver {
+            mock,
+            drawn: Vec::new(),
+            broken: false,
+        };
+        let mut flushes = 0;
+        let mut display = DriverDisplay::new(driver, |_| {
+            flushes += 1;
+            Ok::<(), &'static str>(())
+        })
+        .unwrap();
+        let mut picture = frame(8, 4);
+        display.show(&picture).unwrap();
+        display.show(&picture).unwrap();
+        let Ok(()) = Pixel(Point::new(2, 1), Rgb565::WHITE).draw(&mut picture);
+        display.driver.broken = true;
+        let error = display.show(&picture).unwrap_err().to_string();
+        assert!(
+            error.contains("the display does not answer (\"no acknowledge\")"),
+            "{error}"
+        );
+        display.driver.broken = false;
+        display.show(&picture).unwrap();
+        let Ok(()) = Pixel(Point::new(3, 3), Rgb565::WHITE).draw(&mut picture);
+        display.show(&picture).unwrap();
+        let whole = Rectangle::new(Point::zero(), Size::new(8, 4));
+        let dot = |x, y| Rectangle::new(Point::new(x, y), Size::new(1, 1));
+        assert_eq!(display.driver.drawn, [whole, dot(2, 1), whole, dot(3, 3)]);
+        display
+            .driver
+            .mock
+            .assert_pattern(&["........", "..#.....", "........", "...#...."]);
+        assert!(matches!(
+            display.show(&frame(4, 4)),
+            Err(DisplayError::Mismatch { .. })
+        ));
+        drop(display);
+        assert_eq!(flushes, 3);
+    }
 }

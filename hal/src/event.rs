@@ -178,3 +178,43 @@ pub enum HalEvent {
     /// [`KeyAction::Released`]; the key is silent until it really comes up.
     KeyStuck(Key),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names of the local API, in its order.
+    const NAMES: &str = "0 1 2 3 4 5 6 7 8 9 * # hold mute transfer conference speaker headset \
+                         redial volume_up volume_down line1 line2 line3 line4 soft1 soft2 soft3 \
+                         soft4 up down ok back";
+
+    #[test]
+    fn key_names_are_the_local_apis_both_ways() {
+        let names: Vec<&str> = NAMES.split(' ').collect();
+        assert_eq!(Key::ALL.map(|key| key.to_string()).to_vec(), names);
+        for key in Key::ALL {
+            assert_eq!(key.to_string().parse(), Ok(key));
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_with_what_is() {
+        for name in [
+            "", "10", "-1", "00", "line0", "line5", "soft5", "Hold", " 1", "é",
+        ] {
+            let error = name.parse::<Key>().unwrap_err().to_string();
+            assert!(
+                error.contains("is no key; allowed: 0 to 9, *, #, hold"),
+                "{error}"
+            );
+        }
+        let long = "x".repeat(1000).parse::<Key>().unwrap_err();
+        assert_eq!(long.name.len(), 40);
+    }
+
+    #[test]
+    fn only_dial_keys_are_dtmf() {
+        let digits: String = Key::ALL.iter().filter_map(|key| key.dtmf()).collect();
+        assert_eq!(digits, "0123456789*#");
+    }
+}

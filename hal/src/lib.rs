@@ -10,7 +10,7 @@
 //!           ^                        |                   |                 ^|
 //!   Keypad  HookSwitch             Lamps              Display          DuplexAudio
 //!      ^      ^                      |                   |                 ||
-//!   MatrixScanner, InputPin      OutputPin        DriverDisplay       ALSA, WAV files
+//!   InputPin, OutputPin           PinLamps         DriverDisplay      ALSA, WAV files
 //! ```
 //!
 //! Invariants:
@@ -32,7 +32,8 @@ pub mod lamp;
 mod names;
 pub mod virtual_board;
 
-pub use display::{Display, DisplayError, Framebuffer};
+pub use display::{Display, DisplayError, DriverDisplay, Framebuffer};
 pub use event::{HalEvent, HookState, Key, KeyAction};
-pub use lamp::{Lamp, LampError, LampState, Lamps};
+pub use input::{Input, Wake};
+pub use lamp::{Lamp, LampError, LampState, Lamps, PinLamps};
 pub use names::UnknownName;

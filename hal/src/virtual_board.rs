@@ -281,3 +281,165 @@ impl Drop for TimerGuard {
         self.0.changed.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
+    use embedded_graphics::draw_target::DrawTarget;
+    use embedded_graphics::pixelcolor::{Rgb565, RgbColor};
+
+    use super::*;
+    use crate::KeyAction::{LongPressed, Pressed, Released};
+
+    /// More than any thread is late.
+    const SOON: Duration = Duration::from_secs(20);
+
+    fn panel(config: &PanelConfig) -> (VirtualPanel, Receiver<HalEvent>) {
+        let (sender, events) = channel();
+        let panel = VirtualPanel::new(config, move |event| {
+            let _ = sender.send(event);
+        });
+        (panel.unwrap(), events)
+    }
+
+    #[test]
+    fn events_are_told_before_the_call_returns() {
+        let (panel, events) = panel(&PanelConfig::default());
+        panel.set_hook(HookState::Lifted);
+        panel.tap(Key::Digit(5));
+        panel.press(Key::Mute);
+        panel.press(Key::Mute);
+        assert_eq!(
+            (panel.hook(), panel.held()),
+            (HookState::Lifted, vec![Key::Mute])
+        );
+        panel.release(Key::Mute);
+        panel.release(Key::Mute);
+        panel.set_hook(HookState::Resting);
+        let key = |key, action| HalEvent::Key { key, action };
+        assert_eq!(
+            events.try_iter().collect::<Vec<_>>(),
+            [
+                HalEvent::Hook(HookState::Lifted),
+                key(Key::Digit(5), Pressed),
+                key(Key::Digit(5), Released),
+                key(Key::Mute, Pressed),
+                key(Key::Mute, Released),
+                HalEvent::Hook(HookState::Resting),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_held_key_becomes_a_long_press_by_itself() {
+        let keys = KeyTiming {
+            long_press: Duration::from_millis(20),
+            ..KeyTiming::default()
+        };
+        let (panel, events) = panel(&PanelConfig {
+            keys,
+            ..PanelConfig::default()
+        });
+        let begin = Instant::now();
+        panel.press(Key::Hash);
+        let next = || events.recv_timeout(SOON).unwrap();
+        assert_eq!(
+            next(),
+            HalEvent::Key {
+                key: Key::Hash,
+                action: Pressed
+            }
+        );
+        assert_eq!(
+            next(),
+            HalEvent::Key {
+                key: Key::Hash,
+                action: LongPressed
+            }
+        );
+        assert!(begin.elapsed() >= Duration::from_millis(20));
+        panel.release(Key::Hash);
+        assert_eq!(
+            next(),
+            HalEvent::Key {
+                key: Key::Hash,
+                action: Released
+            }
+        );
+    }
+
+    #[test]
+    fn a_flash_window_is_kept_by_the_panels_own_thread() {
+        let flash = FlashWindow {
+            min: Duration::ZERO,
+            max: Duration::from_millis(50),
+        };
+        let (panel, events) = panel(&PanelConfig {
+            flash: Some(flash),
+            ..PanelConfig::default()
+        });
+        panel.set_hook(HookState::Lifted);
+        assert_eq!(
+            events.recv_timeout(SOON),
+            Ok(HalEvent::Hook(HookState::Lifted))
+        );
+        let rested = Instant::now();
+        panel.set_hook(HookState::Resting);
+        assert_eq!(panel.hook(), HookState::Resting);
+        assert_eq!(
+            events.recv_timeout(SOON),
+            Ok(HalEvent::Hook(HookState::Resting))
+        );
+        assert!(rested.elapsed() >= Duration::from_millis(50));
+    }
+
+    #[test]
+    fn lamps_and_display_keep_what_was_shown() {
+        let config = PanelConfig {
+            display: Size::new(128, 64),
+            lamps: vec![Lamp::Message, Lamp::Line(1)],
+            ..PanelConfig::default()
+        };
+        let (panel, _events) = panel(&config);
+        let mut lamps = panel.lamp_driver();
+        lamps.set(Lamp::Line(1), LampState::Fast).unwrap();
+        lamps.set(Lamp::Mute, LampState::On).unwrap();
+        let shown = panel.lamps();
+        assert_eq!(
+            shown.into_iter().collect::<Vec<_>>(),
+            [
+                (Lamp::Message, LampState::Off),
+                (Lamp::Line(1), LampState::Fast)
+            ]
+        );
+        let mut display = panel.display_driver();
+        let mut frame = Framebuffer::new(display.size()).unwrap();
+        let Ok(()) = frame.clear(Rgb565::GREEN);
+        assert_eq!(panel.frames_shown(), 0);
+        display.show(&frame).unwrap();
+        assert_eq!(panel.frames_shown(), 1);
+        assert!(panel.frame() == frame);
+        let other = Framebuffer::new(Size::new(1, 1)).unwrap();
+        assert!(matches!(
+            display.show(&other),
+            Err(DisplayError::Mismatch { .. })
+        ));
+    }
+
+    #[test]
+    fn its_thread_ends_with_the_last_handle() {
+        let (panel, events) = panel(&PanelConfig::default());
+        let (clone, lamps) = (panel.clone(), panel.lamp_driver());
+        drop(panel);
+        clone.tap(Key::Ok);
+        assert_eq!(events.try_iter().count(), 2);
+        drop((clone, lamps));
+        // The sender lives in the panel, which the thread holds until it ends.
+        assert!(
+            events
+                .recv_timeout(SOON)
+                .is_err_and(|e| e == std::sync::mpsc::RecvTimeoutError::Disconnected)
+        );
+    }
+}

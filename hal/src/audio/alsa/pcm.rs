@@ -23,6 +23,21 @@ mod errno {
 
 const BYTES: usize = PERIOD_FRAMES * 2;
 
+/// What is asked of the driver.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    rate_hz: u32,
+    period_frames: u32,
+    buffer_frames: u32,
+}
+
+/// The one format the phone is built for.
+const PHONE: Wanted = Wanted {
+    rate_hz: RATE_HZ,
+    period_frames: PERIOD_FRAMES as u32,
+    buffer_frames: BUFFER_FRAMES as u32,
+};
+
 /// An open PCM, set up exactly as the phone needs it.
 #[derive(Debug)]
 pub(super) struct Pcm {
@@ -103,7 +118,7 @@ impl Pcm {
             pcm: &pcm,
             said: &said,
         };
-        negotiation.hardware()?;
+        negotiation.hardware(PHONE)?;
         negotiation.software(wake_frames)?;
         Ok(Self {
             name: device,
@@ -204,7 +219,7 @@ struct Negotiation<'a> {
 }
 
 impl Negotiation<'_> {
-    fn hardware(&self) -> Result<(), AudioError> {
+    fn hardware(&self, wanted: Wanted) -> Result<(), AudioError> {
         let params = HwParams::any(self.pcm).map_err(self.refused("any configuration", 0))?;
         params
             .set_access(Access::RWInterleaved)
@@ -217,44 +232,36 @@ impl Negotiation<'_> {
             self.unsupported("channels", 1, &range)
         })?;
         params
-            .set_rate(RATE_HZ, alsa::ValueOr::Nearest)
+            .set_rate(wanted.rate_hz, alsa::ValueOr::Nearest)
             .map_err(|_| {
                 let range = range(params.get_rate_min(), params.get_rate_max());
-                self.unsupported("rate in Hz", RATE_HZ, &range)
+                self.unsupported("rate in Hz", wanted.rate_hz, &range)
             })?;
-        let period = PERIOD_FRAMES as Frames;
+        let period = wanted.period_frames;
         params
-            .set_period_size(period, alsa::ValueOr::Nearest)
+            .set_period_size(Frames::from(period), alsa::ValueOr::Nearest)
             .map_err(|_| {
                 let range = range(params.get_period_size_min(), params.get_period_size_max());
-                self.unsupported("period of frames", period as u32, &range)
+                self.unsupported("period of frames", period, &range)
             })?;
-        let buffer = BUFFER_FRAMES as Frames;
-        params.set_buffer_size(buffer).map_err(|_| {
+        let buffer = wanted.buffer_frames;
+        params.set_buffer_size(Frames::from(buffer)).map_err(|_| {
             let range = range(params.get_buffer_size_min(), params.get_buffer_size_max());
-            self.unsupported("buffer of frames", buffer as u32, &range)
+            self.unsupported("buffer of frames", buffer, &range)
         })?;
         self.pcm
             .hw_params(&params)
-            .map_err(self.refused("this configuration; rate in Hz", RATE_HZ))?;
+            .map_err(self.refused("this configuration; rate in Hz", wanted.rate_hz))?;
         // Plugins may agree and then do otherwise.
         let (got_buffer, got_period) = self
             .pcm
             .get_params()
-            .map_err(self.refused("period of frames", period as u32))?;
-        if got_period != period as u64 {
-            return Err(self.unsupported(
-                "period of frames",
-                period as u32,
-                &got_period.to_string(),
-            ));
+            .map_err(self.refused("period of frames", period))?;
+        if got_period != u64::from(period) {
+            return Err(self.unsupported("period of frames", period, &got_period.to_string()));
         }
-        if got_buffer != buffer as u64 {
-            return Err(self.unsupported(
-                "buffer of frames",
-                buffer as u32,
-                &got_buffer.to_string(),
-            ));
+        if got_buffer != u64::from(buffer) {
+            return Err(self.unsupported("buffer of frames", buffer, &got_buffer.to_string()));
         }
         Ok(())
     }
@@ -330,16 +337,15 @@ fn lost_setup(name: &str, direction: Direction) -> AudioError {
     }
 }
 
-/// The last thing alsa-lib said, without its source line, or else the error's own words.
+/// The last thing alsa-lib said, without its function's name, or else the error's own words.
 fn reason(said: &str, error: &alsa::Error) -> Arc<str> {
     let last = said.lines().rfind(|line| !line.trim().is_empty());
     match last {
-        // "ALSA lib conf.c:5180:(snd_config_expand) Unknown parameters ..."
-        Some(line) => line
-            .rsplit_once(") ")
-            .map_or(line, |(_, words)| words)
-            .trim()
-            .into(),
+        // "snd_pcm_open_noupdate: Unknown PCM nope"
+        Some(line) => match line.split_once(": ") {
+            Some((function, words)) if !function.contains(' ') => words.trim().into(),
+            _ => line.trim().into(),
+        },
         None => error.to_string().into(),
     }
 }
@@ -349,5 +355,85 @@ fn range<T: Display + PartialEq>(min: alsa::Result<T>, max: alsa::Result<T>) -> 
         (Ok(min), Ok(max)) if min == max => min.to_string(),
         (Ok(min), Ok(max)) => format!("{min} to {max}"),
         _ => "nothing it can name".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asks alsa-lib's own "plug:null" for what it cannot do.
+    #[track_caller]
+    fn refused(wanted: Wanted, expected: &str) {
+        let pcm = PCM::new("plug:null", alsa::Direction::Playback, true).unwrap();
+        let device = "plug:null".into();
+        let said = |error: &alsa::Error| reason("", error);
+        let direction = Direction::Playback;
+        let negotiation = Negotiation {
+            device: &device,
+            direction,
+            pcm: &pcm,
+            said: &said,
+        };
+        let message = negotiation.hardware(wanted).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    }
+
+    #[test]
+    fn other_numbers_are_refused_with_what_the_driver_offers() {
+        refused(
+            Wanted {
+                rate_hz: 1_000,
+                ..PHONE
+            },
+            "the playback device \"plug:null\" does not take rate in Hz 1000, it offers 4000 to ",
+        );
+        refused(
+            Wanted {
+                period_frames: 0,
+                ..PHONE
+            },
+            "does not take period of frames 0, it offers 1 to ",
+        );
+        refused(
+            Wanted {
+                buffer_frames: 0,
+                ..PHONE
+            },
+            "does not take buffer of frames 0, it offers 1 to ",
+        );
+    }
+
+    #[test]
+    fn missing_busy_and_forbidden_are_told_apart() {
+        let device: Arc<str> = "hw:1".into();
+        for (errno, expected) in [
+            (errno::ENOENT, "\"hw:1\" does not exist (why)"),
+            (errno::ENODEV, "\"hw:1\" does not exist (why)"),
+            (errno::EBUSY, "\"hw:1\" is in use by another program"),
+            (errno::EAGAIN, "\"hw:1\" is in use by another program"),
+            (
+                errno::EACCES,
+                "no permission to use the capture device \"hw:1\"",
+            ),
+            (
+                errno::EPERM,
+                "no permission to use the capture device \"hw:1\"",
+            ),
+        ] {
+            let error = alsa::Error::new("snd_pcm_open", errno);
+            let error = open_error(&device, Direction::Capture, &error, "why".into()).to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn alsa_libs_words_are_kept_without_its_functions() {
+        let error = alsa::Error::new("snd_pcm_open", errno::ENOENT);
+        let said = "snd_config_get_card: Cannot get card index for 7\n\
+                    snd_pcm_open_noupdate: Unknown PCM nope\n\n";
+        assert_eq!(&*reason(said, &error), "Unknown PCM nope");
+        assert_eq!(&*reason("No such: thing", &error), "No such: thing");
+        assert!(reason("", &error).contains("snd_pcm_open"));
     }
 }

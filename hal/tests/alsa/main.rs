@@ -1,0 +1,194 @@
+//! The ALSA back end against alsa-lib's own plugins: opening, refusing, and moving sound.
+//!
+//! alsa-lib reads its configuration once per process, from where the environment says. So each
+//! test runs itself again as a child with its own environment, in a folder of its own.
+
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
+use offhook_hal::audio::alsa::AlsaDuplex;
+use offhook_hal::audio::{
+    AudioError, CaptureSpec, DuplexAudio, PERIOD_FRAMES, Period, PlaybackSpec, open,
+};
+
+const CHILD: &str = "OFFHOOK_ALSA_TEST";
+
+/// Runs `body` in a child process whose folder is `folder`, with the tests' `asound.conf`.
+fn with_plugins(test: &str, folder: &Path, body: impl FnOnce()) {
+    if env::var(CHILD).is_ok_and(|child| child == test) {
+        return body();
+    }
+    let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/alsa/asound.conf");
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env("ALSA_CONFIG_PATH", conf)
+        .env(CHILD, test)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
+    assert!(!text.contains("ALSA lib"), "alsa-lib spoke past us: {text}");
+}
+
+/// Where the child already is.
+fn here() -> &'static Path {
+    Path::new(".")
+}
+
+#[test]
+fn devices_that_do_not_fit_are_refused_in_words() {
+    with_plugins(
+        "devices_that_do_not_fit_are_refused_in_words",
+        here(),
+        || {
+            for (name, expected) in [
+                ("nope", "does not exist (Unknown PCM nope)"),
+                ("no_card", "does not exist ("),
+                ("broken", "does not exist ("),
+                (
+                    "stereo_only",
+                    "does not take channels 1, it offers 2; name a device that converts",
+                ),
+                (
+                    "float_only",
+                    "does not take signed little-endian samples of bits 16",
+                ),
+                ("a\0b", "does not exist (its name holds a zero byte)"),
+            ] {
+                for (capture, playback) in [(Some(name), None), (None, Some(name))] {
+                    let way = if capture.is_some() {
+                        "capture"
+                    } else {
+                        "playback"
+                    };
+                    let error = AlsaDuplex::open(capture, playback).unwrap_err().to_string();
+                    assert!(
+                        error.contains(&format!("the {way} device \"{name}\" ")),
+                        "{error}"
+                    );
+                    assert!(error.contains(expected), "{error}");
+                }
+            }
+            // The end that is wrong is the one that is named.
+            let error = AlsaDuplex::open(Some("null"), Some("nope")).unwrap_err();
+            assert!(matches!(error, AudioError::Missing { .. }), "{error}");
+            assert!(
+                error.to_string().contains("playback device \"nope\""),
+                "{error}"
+            );
+        },
+    );
+}
+
+#[test]
+fn the_null_device_exchanges_periods() {
+    with_plugins("the_null_device_exchanges_periods", here(), || {
+        let mut device = AlsaDuplex::open(Some("null"), Some("null")).unwrap();
+        let format = device.format().clone();
+        assert_eq!(
+            (format.capture.as_str(), format.playback.as_str()),
+            ("alsa:null", "alsa:null")
+        );
+        assert_eq!(
+            (format.rate_hz, format.period_frames, format.buffer_frames),
+            (48_000, 480, 1920)
+        );
+        let mut capture = [1; PERIOD_FRAMES];
+        let refused = device.exchange(&[0; PERIOD_FRAMES], &mut capture);
+        assert!(matches!(refused, Err(AudioError::NotStarted)));
+        for _ in 0..2 {
+            device.start().unwrap();
+            for _ in 0..20 {
+                let report = device.exchange(&[5; PERIOD_FRAMES], &mut capture).unwrap();
+                assert_eq!((report.xruns, report.restarted), (0, false));
+                assert_eq!(capture, [0; PERIOD_FRAMES]);
+            }
+            device.stop();
+        }
+    });
+}
+
+/// Samples that tell their place.
+fn ramp(periods: usize) -> Vec<i16> {
+    (0..periods * PERIOD_FRAMES)
+        .map(|n| (n % 30_000) as i16 - 15_000)
+        .collect()
+}
+
+fn bytes(samples: &[i16]) -> Vec<u8> {
+    samples
+        .iter()
+        .flat_map(|sample| sample.to_le_bytes())
+        .collect()
+}
+
+#[test]
+fn every_sample_arrives_in_both_directions() {
+    let folder = tempfile::tempdir().unwrap();
+    let sound = ramp(50);
+    std::fs::write(folder.path().join("captured.raw"), bytes(&sound)).unwrap();
+    with_plugins(
+        "every_sample_arrives_in_both_directions",
+        folder.path(),
+        || {
+            // The child has a folder of its own already.
+            let sound = ramp(50);
+            let mut device = AlsaDuplex::open(Some("recorder"), Some("player")).unwrap();
+            device.start().unwrap();
+            let mut heard = Vec::new();
+            for period in sound.chunks_exact(PERIOD_FRAMES) {
+                let playback: &Period = period.try_into().unwrap();
+                let mut capture = [0; PERIOD_FRAMES];
+                let report = device.exchange(playback, &mut capture).unwrap();
+                assert_eq!(report.xruns, 0);
+                heard.extend(capture);
+            }
+            device.stop();
+            drop(device);
+            assert!(heard == sound, "captured something else than the file");
+            let played = std::fs::read("played.raw").unwrap();
+            // Two periods of silence come first: that is how far playback is ahead.
+            let primed = [0_i16; 2 * PERIOD_FRAMES];
+            let expected = bytes(&[&primed[..], &sound].concat());
+            let differs = played.iter().zip(&expected).position(|(a, b)| a != b);
+            assert_eq!((played.len(), differs), (expected.len(), None));
+        },
+    );
+}
+
+#[test]
+fn one_end_may_be_virtual() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("captured.raw"), bytes(&ramp(10))).unwrap();
+    with_plugins("one_end_may_be_virtual", folder.path(), || {
+        let capture: CaptureSpec = "alsa:recorder".parse().unwrap();
+        let mut device = open(&capture, &PlaybackSpec::Wav("out.wav".into())).unwrap();
+        assert_eq!(device.format().capture, "alsa:recorder");
+        assert_eq!(device.format().playback, "wav:out.wav");
+        device.start().unwrap();
+        let mut heard = [0; PERIOD_FRAMES];
+        device.exchange(&[9; PERIOD_FRAMES], &mut heard).unwrap();
+        device.stop();
+        assert_eq!(heard[..], ramp(1)[..]);
+        let mut wav = hound::WavReader::open("out.wav").unwrap();
+        assert!(
+            wav.samples::<i16>()
+                .map(Result::unwrap)
+                .eq([9; PERIOD_FRAMES])
+        );
+
+        let playback: PlaybackSpec = "alsa:null".parse().unwrap();
+        let mut device = open(&CaptureSpec::Wav("out.wav".into()), &playback).unwrap();
+        assert_eq!(device.format().capture, "wav:out.wav");
+        assert_eq!(device.format().playback, "alsa:null");
+        device.start().unwrap();
+        device.exchange(&[0; PERIOD_FRAMES], &mut heard).unwrap();
+        assert_eq!(heard, [9; PERIOD_FRAMES]);
+    });
+}
