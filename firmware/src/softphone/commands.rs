@@ -1,9 +1,10 @@
 //! What the user, the page and the API can ask for (genesys-protocol 6.4, 6.10, 6.11, 8). Each command gets one outcome.
 
+use super::acts::Act;
 use super::call::Call;
 use super::event::{SdkError, SdkErrorType};
 use super::params::{validate, validate_digits};
-use super::requests::{Act, Purpose};
+use super::requests::Purpose;
 use super::session::Session;
 use super::timers::Timer;
 use super::{Command, CommandId, CommandReply, MediaCommand, Softphone};

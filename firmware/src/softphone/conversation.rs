@@ -114,18 +114,18 @@ impl Softphone {
         if before == Some(new.state) {
             self.emit_update(Change::Updated, id, session.as_ref()); // 6.8.8
         } else if new.state.is_pending() {
-            self.on_ringing(id, session, &new);
+            self.on_ringing(id, session.as_ref(), &new);
         } else if new.state.is_connected_group() {
-            self.on_connected(id, session, before, &new);
+            self.on_connected(id, session.as_ref(), before, &new);
         } else if new.state.is_ended() {
-            self.on_ended(id, session, before);
+            self.on_ended(id, session.as_ref(), before);
         } else {
             self.emit_update(Change::Updated, id, session.as_ref()); // 6.13.16
         }
     }
 
     /// 6.8.7 pending: no conversationUpdate.
-    fn on_ringing(&mut self, id: &ConversationId, session: Option<SessionId>, new: &WireCall) {
+    fn on_ringing(&mut self, id: &ConversationId, session: Option<&SessionId>, new: &WireCall) {
         let shared = session.filter(|session| self.active_session.as_ref() == Some(session));
         let Some(call) = self.call_mut(id) else {
             return;
@@ -136,7 +136,7 @@ impl Softphone {
         let fresh = call.session.is_none() && call.pending.is_none();
         if let Some(shared) = shared.filter(|_| fresh) {
             let outbound = new.direction == Some(Direction::Outbound);
-            call.pending = Some(Pending::mocked(shared, outbound));
+            call.pending = Some(Pending::mocked(shared.clone(), outbound));
         }
         self.timers.start_once(Timer::Stale(id.clone()));
         self.decide(id);
@@ -146,7 +146,7 @@ impl Softphone {
     fn on_connected(
         &mut self,
         id: &ConversationId,
-        session: Option<SessionId>,
+        session: Option<&SessionId>,
         before: Option<CallState>,
         new: &WireCall,
     ) {
@@ -182,7 +182,7 @@ impl Softphone {
             }
         }
         self.post_metadata(id);
-        self.emit_update(change, id, session.as_ref());
+        self.emit_update(change, id, session);
     }
 
     /// A call is connected over the shared session: the mocked events (6.8.7, 6.12).
@@ -221,7 +221,7 @@ impl Softphone {
     fn on_ended(
         &mut self,
         id: &ConversationId,
-        session: Option<SessionId>,
+        session: Option<&SessionId>,
         before: Option<CallState>,
     ) {
         self.part(id);
@@ -233,7 +233,7 @@ impl Softphone {
             self.cancel_pending(id, "the call is over");
             let own = self.call(id).and_then(|call| call.session.clone());
             self.let_go(id);
-            self.wind_down(own.or(session));
+            self.wind_down(own.or_else(|| session.cloned()));
             return;
         }
         self.cancel_pending(id, "the call is over");
@@ -241,8 +241,8 @@ impl Softphone {
         if let Some(shared) = session
             .as_ref()
             .filter(|session| self.active_session.as_ref() == Some(*session))
-            .cloned()
-            && let Some(session) = self.session_mut(&shared)
+            .copied()
+            && let Some(session) = self.session_mut(shared)
         {
             session.conversation = id.clone();
             let told = session.started.len();
@@ -258,9 +258,9 @@ impl Softphone {
                 });
             }
         }
-        self.emit_update(Change::Removed, id, session.as_ref());
+        self.emit_update(Change::Removed, id, session);
         self.let_go(id);
-        self.wind_down(own.or(session));
+        self.wind_down(own.or_else(|| session.cloned()));
     }
 
     /// Forgets a call that is over, unless the reply to a call of ours may yet say that it was that one.

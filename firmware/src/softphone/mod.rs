@@ -2,6 +2,7 @@
 //! connection, SDK events. `handle(now, Input)`, then drain `poll()`, then `next_timeout()`.
 //!
 //! SEAM: `Input`, `Output`, `Command`, `Event` and their parts.
+mod acts;
 mod call;
 mod commands;
 mod conversation;
@@ -11,6 +12,7 @@ pub mod event;
 mod offer;
 mod params;
 mod pending;
+mod reconcile;
 mod requests;
 mod select;
 mod session;

@@ -23,12 +23,12 @@ use std::time::{Duration, Instant};
 /// Sessions whose candidates may wait for their offer (6.13.6).
 const EARLY_SESSIONS: usize = 10;
 /// How long they wait (6.13.6).
-const EARLY_LIFE: Duration = Duration::from_secs(60);
+const EARLY_LIFE: Duration = Duration::from_mins(1);
 /// Candidates kept of one session; a gateway has a handful.
 const EARLY_CANDIDATES: usize = 64;
 /// Re-invites remembered, and how long (5.3.1).
 const REINVITES: usize = 5;
-const REINVITE_LIFE: Duration = Duration::from_secs(180);
+const REINVITE_LIFE: Duration = Duration::from_mins(3);
 
 /// Candidates that came before their offer.
 #[derive(Debug, Default)]
@@ -302,10 +302,10 @@ impl Softphone {
         let new = Session::new(id.clone(), &offer, eager).replacing(replacing);
         let info = new.info();
         // 6.5.4
-        if !offer.reinvite {
-            self.event(Event::SessionStarted(info));
-        } else {
+        if offer.reinvite {
             self.settle_pending(&id, pending.take()); // Announced, and never told as started.
+        } else {
+            self.event(Event::SessionStarted(info));
         }
         self.sessions.push(new);
         // 6.5.5, 5.7: the ones the re-invite replaces.
@@ -462,7 +462,7 @@ mod tests {
             assert!(seen.is_new(other, start));
         }
         assert!(seen.is_new("a", start), "five others came since");
-        assert!(!seen.is_new("f", start + REINVITE_LIFE - Duration::from_secs(1)));
+        assert!(!seen.is_new("f", start + Duration::from_secs(179)));
         assert!(seen.is_new("f", start + REINVITE_LIFE));
     }
 }

@@ -14,9 +14,10 @@
 //! **Every pending session ends once**: as started when its offer comes, as cancelled by retraction or by the event that
 //! ends its call, or as handled by another client. Its own echoed `accept` is not "another client".
 
+use super::acts::Act;
 use super::call::{Call, Origin, Pending};
 use super::event::{Event, PendingSession, SessionRef};
-use super::requests::{Act, Purpose};
+use super::requests::Purpose;
 use super::timers::Timer;
 use super::update::Change;
 use super::{CommandId, EagerMode, SdkError, Softphone};

@@ -43,7 +43,8 @@ pub(super) enum Timer {
 }
 
 impl Timer {
-    /// The one table of durations.
+    /// The one table of durations. Each has its own reason, so equal ones are not merged.
+    #[allow(clippy::match_same_arms, reason = "one line and one reason per wait")]
     pub(super) fn duration(&self) -> Duration {
         Duration::from_millis(match self {
             // The gateway answers a proceed within a second; ten tell a lost race or a lost stanza from a slow network

@@ -2,9 +2,12 @@
 //!
 //! Each case of `cases/*.txt` is a list of inputs (`> ...`) with the outputs each must have below it, in order.
 //! `OFFHOOK_BLESS=1` writes what the engine does into the files; read the difference before believing it.
-mod interleave;
+mod inputs;
+mod orders;
+mod random;
 mod script;
 mod show;
+mod values;
 
 use std::path::Path;
 

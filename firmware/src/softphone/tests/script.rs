@@ -1,24 +1,22 @@
 //! Reads inputs written as text and runs them through the engine.
 
 use super::show::{show, word};
+use super::values::{
+    OTHER, OWN, Words, conversation_of, from, identity, peer, station, status_error,
+};
 use crate::device::Private;
-use crate::genesys::id::{ConversationId, Jid, SessionId};
+use crate::genesys::id::{ConversationId, SessionId};
 use crate::genesys::model::{
-    Call, CallParty, CallState, Conversation, ConversationEvent, Direction, ErrorInfo,
-    Organization, Participant, PersistentConnectionEvent, RawJson, Station, StationEvent, User,
+    ConversationEvent, ErrorInfo, PersistentConnectionEvent, RawJson, StationEvent,
 };
 use crate::genesys::rest::{RestError, RestReply, RestRequest, StartSoftphoneSessionParams};
 use crate::genesys::signal::{Candidate, Form, Offer, Propose, Signal};
-use crate::genesys::{CloudError, CloudEvent, Identity};
-use crate::media::{CodecKind, ConnectionState, MediaError, Negotiated, PeerEvent};
+use crate::genesys::{CloudError, CloudEvent};
 use crate::softphone::{
     Command, CommandId, EagerMode, Input, Output, RequestId, Softphone, SoftphoneConfig,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-
-pub(super) const OWN: &str = "me@acme.test/phone";
-pub(super) const OTHER: &str = "me@acme.test/browser";
 
 /// Runs all cases of a file; the file as it ought to be.
 pub(super) fn run(text: &str) -> String {
@@ -54,23 +52,6 @@ pub(super) struct World {
     requests: Vec<(RequestId, RestRequest)>,
     shown: BTreeMap<RequestId, usize>,
     commands: u64,
-}
-
-/// The words of an input line: plain ones, and `key=value`.
-struct Words<'a>(Vec<&'a str>);
-
-impl<'a> Words<'a> {
-    fn at(&self, index: usize) -> &'a str {
-        self.0.get(index).copied().unwrap_or_default()
-    }
-    fn has(&self, word: &str) -> bool {
-        self.0.contains(&word)
-    }
-    fn value(&self, key: &str) -> Option<&'a str> {
-        self.0
-            .iter()
-            .find_map(|w| w.strip_prefix(key)?.strip_prefix('='))
-    }
 }
 
 impl World {
@@ -391,135 +372,4 @@ impl World {
 /// A phone that is connected and ready, with the station that the line names.
 pub(super) fn ready(line: &str, world: &mut World) {
     world.start(&Words(line.split_whitespace().collect()));
-}
-
-pub(super) fn status_error(status: u16) -> RestError {
-    RestError::Status {
-        request: "request".to_owned(),
-        status,
-        code: None,
-        message: None,
-        correlation_id: None,
-        retry_after: None,
-    }
-}
-
-fn from(words: &Words, session: &SessionId) -> Jid {
-    match words.value("from") {
-        Some("me") => OWN.into(),
-        Some(other) => other.into(),
-        None => Jid::new(format!("gw-{session}@acme.gjoll.test/1")),
-    }
-}
-
-fn station(words: &Words) -> Option<Station> {
-    (!words.has("no-station")).then(|| Station {
-        id: "ST".into(),
-        r#type: Some("inin_webrtc_softphone".to_owned()),
-        web_rtc_persistent_enabled: words.has("persistent"),
-        web_rtc_call_appearances: Some(words.value("la").map_or(100, |la| la.parse().unwrap())),
-        ..Station::default()
-    })
-}
-
-fn identity(station: Option<Station>) -> Identity {
-    Identity {
-        user: User {
-            id: "U".into(),
-            ..User::default()
-        },
-        organization: Organization::default(),
-        bare_jid: "me@acme.test".into(),
-        station,
-    }
-}
-
-/// `C state [in|out] [held] [muted] [confined] [error=code] [purpose=agent] [k=K] [name=..] [number=..] [not-me]`
-pub(super) fn conversation_of(words: &[&str]) -> Conversation {
-    let words = Words(words.to_vec());
-    let private = |key: &str| words.value(key).map(Private::from);
-    let call = Call {
-        id: words.value("k").unwrap_or("K").into(),
-        state: word(words.at(1)),
-        direction: if words.has("in") {
-            Some(Direction::Inbound)
-        } else {
-            words.has("out").then_some(Direction::Outbound)
-        },
-        muted: words.has("muted"),
-        confined: words.has("confined"),
-        held: words.has("held"),
-        other: private("number").map(|number| CallParty {
-            name: private("name"),
-            address_displayable: Some(number),
-            ..CallParty::default()
-        }),
-        error_info: words.value("error").map(|code| ErrorInfo {
-            code: Some(code.to_owned()),
-            ..ErrorInfo::default()
-        }),
-        ..Call::default()
-    };
-    let customer = Participant {
-        id: "P-far".into(),
-        purpose: Some("customer".to_owned()),
-        name: private("customer"),
-        calls: vec![Call {
-            state: CallState::Connected,
-            ..Call::default()
-        }],
-        ..Participant::default()
-    };
-    let me = Participant {
-        id: "P".into(),
-        purpose: Some(words.value("purpose").unwrap_or("agent").to_owned()),
-        user_id: Some(if words.has("not-me") { "X" } else { "U" }.into()),
-        calls: vec![call],
-        ..Participant::default()
-    };
-    Conversation {
-        id: words.at(0).into(),
-        participants: vec![customer, me],
-    }
-}
-
-/// What the answer of every test call agrees on.
-pub(super) fn negotiated(dtmf: bool) -> Negotiated {
-    Negotiated {
-        codec: CodecKind::Opus,
-        payload_type: 111,
-        dtmf_payload_type: dtmf.then_some(101),
-        sending: true,
-        receiving: true,
-        frame_ms: 20,
-    }
-}
-
-fn peer(words: &Words) -> PeerEvent {
-    match words.at(2) {
-        "answered" => PeerEvent::Answered {
-            sdp: "answer".to_owned(),
-            negotiated: negotiated(words.has("dtmf")),
-        },
-        "candidate" => PeerEvent::Candidate {
-            mid: "audio".to_owned(),
-            candidate: words.at(3).to_owned(),
-        },
-        "gathered" => PeerEvent::GatheringComplete,
-        "digits-sent" => PeerEvent::DtmfSent,
-        "failed-offer" => PeerEvent::Failed(match words.at(3) {
-            "no-audio" => MediaError::NoAudio,
-            "no-codec" => MediaError::NoCommonCodec("G729".to_owned()),
-            "bad-sdp" => MediaError::BadSdp("no v=".to_owned()),
-            "no-stream" => MediaError::NoStream(4),
-            "no-digits" => MediaError::NoTelephoneEvent,
-            other => panic!("unknown media error {other}"),
-        }),
-        "connecting" => PeerEvent::Connection(ConnectionState::Connecting),
-        "connected" => PeerEvent::Connection(ConnectionState::Connected),
-        "interrupted" => PeerEvent::Connection(ConnectionState::Disconnected),
-        "failed" => PeerEvent::Connection(ConnectionState::Failed),
-        "closed" => PeerEvent::Connection(ConnectionState::Closed),
-        other => panic!("unknown peer event {other}"),
-    }
 }

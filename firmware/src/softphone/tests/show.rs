@@ -6,6 +6,7 @@ use crate::softphone::event::{CallView, ConversationUpdate, Event, StoredConvers
 use crate::softphone::{CommandReply, MediaCommand, Output, SdkError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::fmt::Write;
 
 /// A value by its word on the wire.
 pub(super) fn word<T: DeserializeOwned>(text: &str) -> T {
@@ -185,7 +186,7 @@ fn show_update(update: &ConversationUpdate) -> String {
     );
     for (name, which) in [("added", &update.added), ("removed", &update.removed)] {
         if !which.is_empty() {
-            text.push_str(&format!(" {name}=[{}]", list(which)));
+            write!(text, " {name}=[{}]", list(which)).unwrap();
         }
     }
     text
@@ -212,14 +213,14 @@ fn show_view(view: &CallView) -> String {
         }
     }
     if let Some(session) = &view.session_id {
-        text.push_str(&format!(" {session}"));
+        write!(text, " {session}").unwrap();
     }
     if let Some(connection) = view.connection {
-        text.push_str(&format!("={}", text_of(connection)));
+        write!(text, "={}", text_of(connection)).unwrap();
     }
     let (name, address) = (view.remote.name.expose(), view.remote.address.expose());
     if !name.is_empty() || !address.is_empty() {
-        text.push_str(&format!(" \"{name}\" <{address}>"));
+        write!(text, " \"{name}\" <{address}>").unwrap();
     }
     text
 }

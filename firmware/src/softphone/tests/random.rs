@@ -1,12 +1,12 @@
-//! Every order of a call's inputs, and random ones with faults: whatever comes, nothing is left over, nothing is told
-//! twice, and every command is answered.
+//! Random inputs with faults: whatever comes, nothing is left over, nothing is told twice, and every command is answered.
 
-use super::script::{World, conversation_of, negotiated, ready, status_error};
+use super::inputs::{answered, event, offer, propose, signal};
+use super::script::{World, ready};
+use super::values::{OTHER, OWN, conversation_of, status_error};
 use crate::genesys::CloudEvent;
 use crate::genesys::id::{ConversationId, SessionId};
-use crate::genesys::model::{ConversationEvent, RawJson};
 use crate::genesys::rest::{RestError, RestReply, RestRequest};
-use crate::genesys::signal::{Candidate, Form, Offer, Propose, Reason, Reply, Signal};
+use crate::genesys::signal::{Candidate, Reason, Signal};
 use crate::media::{ConnectionState, MediaError, PeerEvent};
 use crate::softphone::event::Event;
 use crate::softphone::{
@@ -15,223 +15,6 @@ use crate::softphone::{
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-fn event(line: &str) -> Input {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    Input::Cloud(CloudEvent::Conversation(Box::new(ConversationEvent {
-        conversation: conversation_of(&words),
-        raw: RawJson::default(),
-    })))
-}
-
-fn signal(signal: Signal) -> Input {
-    Input::Cloud(CloudEvent::Signal(signal))
-}
-
-fn propose(session: &str, conversation: &str, auto_answer: bool, eager: bool) -> Input {
-    signal(Signal::Propose(Propose {
-        session: session.into(),
-        conversation: conversation.into(),
-        from: "gw@acme.gjoll.test/1".into(),
-        to: super::script::OWN.into(),
-        auto_answer,
-        form: Form::SdpOverXmpp,
-        eager,
-        original_from: "gw@acme.gjoll.test/1".into(),
-        from_user: None,
-    }))
-}
-
-fn offer(session: &str, conversation: &str, ice: u8, reinvite: bool) -> Input {
-    signal(Signal::Offer(Offer {
-        session: session.into(),
-        conversation: Some(conversation.into()),
-        peer: "gw@acme.gjoll.test/1".into(),
-        sdp: format!("a=ice-ufrag:{ice}\r\na=ice-pwd:{ice}\r\n"),
-        reinvite,
-        request_id: format!("{session}{ice}"),
-        form: Form::SdpOverXmpp,
-    }))
-}
-
-fn answered() -> PeerEvent {
-    PeerEvent::Answered {
-        sdp: "answer".to_owned(),
-        negotiated: negotiated(true),
-    }
-}
-
-/// All orders of `items` that keep the order within each list.
-fn merges(lists: &[Vec<&'static str>]) -> Vec<Vec<&'static str>> {
-    if lists.iter().all(Vec::is_empty) {
-        return vec![Vec::new()];
-    }
-    let mut all = Vec::new();
-    for (index, list) in lists.iter().enumerate() {
-        if let Some((first, rest)) = list.split_first() {
-            let mut left = lists.to_vec();
-            left[index] = rest.to_vec();
-            for mut tail in merges(&left) {
-                tail.insert(0, first);
-                all.push(tail);
-            }
-        }
-    }
-    all
-}
-
-/// Plays one order of a call's inputs; the gateway offers `delay` inputs after it got `proceed`.
-fn play(order: &[&'static str], delay: usize) -> (World, Vec<Output>) {
-    let mut world = World::new(SoftphoneConfig::default());
-    ready("start la=100", &mut world);
-    let mut all = Vec::new();
-    let mut offer_at = None;
-    for step in 0..order.len() + delay + 1 {
-        if offer_at == Some(step) {
-            all.extend(with_peer(&mut world, offer("S", "C", 1, false)));
-        }
-        let Some(item) = order.get(step) else {
-            continue;
-        };
-        let command = |command| Input::Command {
-            id: CommandId(1),
-            command,
-        };
-        let input = match *item {
-            "call" => {
-                let params = serde_json::from_str(r#"{"phoneNumber":"1001"}"#).unwrap();
-                command(Command::Start(Box::new(params)))
-            }
-            "reply" => Input::Rest {
-                request: placed(&all),
-                result: Ok(RestReply::CallPlaced {
-                    id: "C".into(),
-                    self_uri: String::new(),
-                }),
-            },
-            "propose" => propose("S", "C", order.contains(&"call"), false),
-            "accept" => command(Command::Accept("C".into())),
-            line => event(line),
-        };
-        let new = with_peer(&mut world, input);
-        let proceeds = |o: &Output| matches!(o, Output::Signal(Reply::Proceed { .. }));
-        if new.iter().any(proceeds) {
-            offer_at.get_or_insert(step + 1 + delay);
-        }
-        all.extend(new);
-    }
-    (world, all)
-}
-
-/// One input, and what a peer connection says that it opens.
-fn with_peer(world: &mut World, input: Input) -> Vec<Output> {
-    let mut new = world.input_now(input);
-    let opens = |o: &Output| {
-        let Output::Media { command, .. } = o else {
-            return false;
-        };
-        matches!(command, MediaCommand::Open { .. })
-    };
-    if new.iter().any(opens) {
-        for event in [
-            answered(),
-            PeerEvent::Connection(ConnectionState::Connected),
-        ] {
-            new.extend(world.input_now(Input::Peer {
-                session: "S".into(),
-                event,
-            }));
-        }
-    }
-    new
-}
-
-fn placed(all: &[Output]) -> RequestId {
-    all.iter()
-        .find_map(|output| match output {
-            Output::Rest { request, body } => {
-                matches!(body, RestRequest::PlaceCall(_)).then_some(*request)
-            }
-            _ => None,
-        })
-        .unwrap()
-}
-
-/// Whatever the order, the call is up and everything about it was said once.
-fn check_order(order: &[&'static str], delay: usize) {
-    let (world, all) = play(order, delay);
-    let count = |what: &dyn Fn(&Output) -> bool| all.iter().filter(|o| what(o)).count();
-    let events = |what: &dyn Fn(&Event) -> bool| {
-        count(&|o| matches!(o, Output::Event(event) if what(event)))
-    };
-    let seen = [
-        count(&|o| matches!(o, Output::Signal(Reply::Proceed { .. }))),
-        count(&|o| matches!(o, Output::Signal(Reply::Answer { .. }))),
-        count(&|o| matches!(o, Output::CommandDone { result: Ok(_), .. })),
-        count(&|o| {
-            matches!(
-                o,
-                Output::Rest {
-                    body: RestRequest::Metadata { .. },
-                    ..
-                }
-            )
-        }),
-        events(&|e| matches!(e, Event::PendingSession(_))),
-        events(&|e| matches!(e, Event::SessionStarted(_))),
-        events(&|e| matches!(e, Event::ConversationUpdate(u) if !u.added.is_empty())),
-    ];
-    assert_eq!(seen, [1; 7], "{order:?}, offer {delay} later: {all:#?}");
-    let none = events(&|e| {
-        matches!(
-            e,
-            Event::SdkError(_)
-                | Event::SessionEnded { .. }
-                | Event::CancelPendingSession(_)
-                | Event::HandledPendingSession(_)
-                | Event::CallGone { .. }
-        )
-    });
-    assert_eq!(none, 0, "{order:?}, offer {delay} later: {all:#?}");
-    let calls: Vec<_> = world.phone.calls().collect();
-    assert_eq!(calls.len(), 1);
-    assert!(calls[0].accepted && !calls[0].pending);
-    assert_eq!(calls[0].session_id, Some("S".into()));
-    assert_eq!(world.phone.active_conversation(), Some("C".into()));
-}
-
-#[test]
-fn an_outbound_call_in_every_order() {
-    let mut orders = 0;
-    for mut order in merges(&[
-        vec!["reply"],
-        vec!["propose"],
-        vec!["C contacting out", "C dialing out", "C connected out"],
-    ]) {
-        order.insert(0, "call");
-        for delay in 0..5 {
-            check_order(&order, delay);
-            orders += 1;
-        }
-    }
-    assert_eq!(orders, 100);
-}
-
-#[test]
-fn an_inbound_call_in_every_order() {
-    for order in merges(&[
-        vec!["propose", "C connected in"],
-        vec!["C alerting in", "accept"],
-    ]) {
-        let connected = order.iter().position(|i| i.starts_with("C connected"));
-        if connected < order.iter().position(|i| *i == "accept") {
-            continue; // The cloud connects what was answered.
-        }
-        for delay in 0..5 {
-            check_order(&order, delay);
-        }
-    }
-}
 
 /// What the random world can do next.
 #[derive(Clone, Debug)]
@@ -464,12 +247,7 @@ impl Judge {
             }),
             7 => signal(Signal::Handled {
                 session: session.into(),
-                from: if out {
-                    super::script::OWN
-                } else {
-                    super::script::OTHER
-                }
-                .into(),
+                from: if out { OWN } else { OTHER }.into(),
             }),
             8 => signal(Signal::Terminate {
                 session: session.into(),
@@ -488,7 +266,7 @@ impl Judge {
             }),
             11 | 12 => Input::Cloud(CloudEvent::Connected {
                 reconnect: true,
-                full_jid: super::script::OWN.into(),
+                full_jid: OWN.into(),
             }),
             state => {
                 let state = [
@@ -581,8 +359,8 @@ fn reply(body: &RestRequest, how: u8) -> Result<RestReply, RestError> {
 
 fn run(setup: &str, moves: &[Move], reinvites: bool) {
     let config = SoftphoneConfig {
-        take_all_outbound: moves.len() % 3 == 0,
-        disable_auto_answer: moves.len() % 5 == 0,
+        take_all_outbound: moves.len().is_multiple_of(3),
+        disable_auto_answer: moves.len().is_multiple_of(5),
         ..SoftphoneConfig::default()
     };
     let mut judge = Judge::new(setup, config, reinvites);
@@ -592,8 +370,17 @@ fn run(setup: &str, moves: &[Move], reinvites: bool) {
     judge.finish();
 }
 
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 2_000,
+        failure_persistence: None,
+        max_shrink_iters: 100_000,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, max_shrink_iters: 100_000, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn line_appearance_100_survives_anything(moves in moves()) {
