@@ -191,6 +191,9 @@ impl Session {
 
     /// A message of the server. One that is no stanza is logged and skipped: the connection is kept.
     pub(crate) fn text(&mut self, now: Instant, text: &str) {
+        if !self.online {
+            return;
+        }
         match xml::parse(text) {
             Ok(stanza) => self.stanza(now, &stanza),
             Err(error) => {

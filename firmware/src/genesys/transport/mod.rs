@@ -3,6 +3,8 @@
 
 mod http;
 mod link;
+#[cfg(test)]
+pub(crate) mod scripted;
 
 use super::environment::{Endpoint, Environment};
 use super::rest::RestError;

@@ -1,0 +1,141 @@
+//! A network for tests: HTTP is a function, links are channels, and time can stand still.
+
+use super::{Link, LinkError, OpenError, Transport};
+use crate::device::Private;
+use crate::genesys::rest::RestError;
+use crate::genesys::rest::wire::{HttpReply, HttpRequest};
+use crate::genesys::xml::{Element, parse};
+use futures_util::future::BoxFuture;
+use futures_util::{SinkExt, StreamExt};
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+type Http = dyn Fn(&str, &str, Option<&[u8]>) -> Answer + Send + Sync;
+
+/// What the scripted HTTP server does.
+pub(crate) enum Answer {
+    Reply(HttpReply),
+    Fail(RestError),
+    /// Never answers.
+    Silence,
+}
+
+impl Answer {
+    pub(crate) fn json(status: u16, body: &serde_json::Value) -> Self {
+        Self::Reply(HttpReply {
+            status,
+            body: body.to_string().into_bytes(),
+            ..HttpReply::default()
+        })
+    }
+}
+
+/// See the module.
+pub(crate) struct Scripted {
+    http: Box<Http>,
+    /// Links that are refused before the rest is accepted.
+    pub refusals: Mutex<VecDeque<OpenError>>,
+    /// Links that never open.
+    pub silent_opens: Mutex<u32>,
+    opened: mpsc::UnboundedSender<ServerEnd>,
+    /// `METHOD /path token`, in order.
+    pub requests: Mutex<Vec<String>>,
+}
+
+/// The server's end of a link.
+pub(crate) struct ServerEnd {
+    pub channel: String,
+    to_client: mpsc::UnboundedSender<Result<String, LinkError>>,
+    from_client: mpsc::UnboundedReceiver<String>,
+}
+
+impl Scripted {
+    /// `http` gets `METHOD /path`, the token and the body. The receiver gets every link that is opened.
+    pub(crate) fn new(
+        http: impl Fn(&str, &str, Option<&[u8]>) -> Answer + Send + Sync + 'static,
+    ) -> (Self, mpsc::UnboundedReceiver<ServerEnd>) {
+        let (opened, links) = mpsc::unbounded_channel();
+        let scripted = Self {
+            http: Box::new(http),
+            refusals: Mutex::default(),
+            silent_opens: Mutex::default(),
+            opened,
+            requests: Mutex::default(),
+        };
+        (scripted, links)
+    }
+}
+
+impl Transport for Scripted {
+    fn http<'a>(
+        &'a self,
+        request: &'a HttpRequest,
+        token: &'a Private,
+    ) -> BoxFuture<'a, Result<HttpReply, RestError>> {
+        let line = request.describe();
+        let logged = format!("{line} {}", token.expose());
+        self.requests.lock().expect("no panic").push(logged);
+        Box::pin(async move {
+            match (self.http)(&line, token.expose(), request.body.as_deref()) {
+                Answer::Reply(reply) => Ok(reply),
+                Answer::Fail(error) => Err(error),
+                Answer::Silence => std::future::pending().await,
+            }
+        })
+    }
+
+    fn open<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Link, OpenError>> {
+        Box::pin(async move {
+            if let Some(refusal) = self.refusals.lock().expect("no panic").pop_front() {
+                return Err(refusal);
+            }
+            let silent = {
+                let mut left = self.silent_opens.lock().expect("no panic");
+                let silent = *left > 0;
+                *left = left.saturating_sub(1);
+                silent
+            };
+            if silent {
+                std::future::pending::<()>().await;
+            }
+            let (to_client, incoming) = mpsc::unbounded_channel();
+            let (outgoing, from_client) = mpsc::unbounded_channel();
+            let end = ServerEnd {
+                channel: channel.to_owned(),
+                to_client,
+                from_client,
+            };
+            self.opened.send(end).expect("the test listens");
+            let outgoing = futures_util::sink::unfold(outgoing, async |outgoing, text| {
+                match mpsc::UnboundedSender::send(&outgoing, text) {
+                    Ok(()) => Ok(outgoing),
+                    Err(_) => Err(LinkError("gone".to_owned())),
+                }
+            });
+            Ok(Link {
+                outgoing: Box::pin(outgoing.sink_map_err(|error: LinkError| error)),
+                incoming: Box::pin(UnboundedReceiverStream::new(incoming).fuse()),
+            })
+        })
+    }
+}
+
+impl ServerEnd {
+    pub(crate) fn send(&self, text: impl Into<String>) {
+        // A client that has gone is what some tests are about.
+        let _ = self.to_client.send(Ok(text.into()));
+    }
+
+    /// The link breaks.
+    pub(crate) fn break_link(&self, why: &str) {
+        let _ = self.to_client.send(Err(LinkError(why.to_owned())));
+    }
+
+    /// The client's next stanza; `None` when it has closed the link.
+    pub(crate) async fn receive(&mut self) -> Option<Element> {
+        let text = self.from_client.recv().await?;
+        Some(parse(&text).unwrap_or_else(|e| panic!("{e}: {text}")))
+    }
+}
