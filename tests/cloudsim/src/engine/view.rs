@@ -61,7 +61,6 @@ fn participant(one: &Participant, clock: WallClock) -> Value {
         "address": one.address,
         "startTime": clock.iso(one.started),
         "wrapupRequired": one.purpose == Purpose::Agent && one.queue.is_some(),
-        "wrapupExpected": false,
         "mediaRoles": ["full"],
         "attributes": {},
         "calls": [call(&one.call, clock)],

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::route::{bad_body, page};
+use super::route::bad_body;
 use super::{Call, Reply};
 use crate::channels::{Channel, TOPICS};
 use crate::world::World;
@@ -24,12 +24,13 @@ pub(super) fn create(world: &mut World, call: &Call) -> Reply {
 }
 
 pub(super) fn list(world: &World, call: &Call) -> Reply {
-    let channels = world
+    let channels: Vec<Value> = world
         .channels
         .of(&call.user)
         .map(|channel| json(world, channel))
         .collect();
-    Reply::ok(page(channels, "/api/v2/notifications/channels"))
+    // The model of this listing has no pages.
+    Reply::ok(json!({"entities": channels}))
 }
 
 pub(super) fn subscriptions(world: &mut World, call: &Call, method: &str, channel: &str) -> Reply {
