@@ -186,6 +186,7 @@ pub struct CallView {
     pub pending: bool,
     /// We sent `proceed` (or PATCH connected): this phone has taken it.
     pub accepted: bool,
+    /// Answered without asking; never true of a call that only might have been.
     pub auto_answer: bool,
     pub held: bool,
     pub muted: bool,

@@ -1,6 +1,20 @@
 //! What Genesys's SDK does for softphone sessions, sans-IO: sessions, conversations, Line Appearance, persistent
 //! connection, SDK events. `handle(now, Input)`, then drain `poll()`, then `next_timeout()`.
 //!
+//! | file | what it decides |
+//! |---|---|
+//! | `engine` | where each input goes; streaming, station, identity |
+//! | `pending` | proposals: who takes them, how they end (6.2 to 6.4) |
+//! | `offer` | offers, re-invites, candidates, the start of a session (5.3, 5.7, 6.5, 6.6) |
+//! | `session` | a session from its offer to its end (6.11) |
+//! | `conversation`, `update`, `select` | conversation events and what is told of them (6.7 to 6.9) |
+//! | `commands`, `params`, `acts`, `requests` | what is asked for, by users and at the cloud (2.4 to 2.6, 6.10, 6.11) |
+//! | `reconcile` | whether what is believed is still so (3.6, 6.13.12) |
+//! | `view` | the calls as the phone sees them |
+//! | `timers` | every wait, its duration and the reason |
+//!
+//! Sections are those of the Genesys protocol reference.
+//!
 //! SEAM: `Input`, `Output`, `Command`, `Event` and their parts.
 mod acts;
 mod call;

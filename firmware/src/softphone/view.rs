@@ -63,7 +63,9 @@ impl Softphone {
     fn view(&self, call: &Call) -> Option<CallView> {
         let pending = call.pending.as_ref();
         let announced = pending.is_some_and(|p| p.announced);
-        let concerns = call.stored || call.boot || call.is_ours() || announced;
+        // An outbound call of another client concerns this phone only when it is proposed here (click to dial).
+        let inbound = call.direction() != Some(Direction::Outbound);
+        let concerns = call.boot || call.is_ours() || announced || (call.stored && inbound);
         if !concerns || call.dismissed || call.is_eager() {
             return None;
         }
@@ -82,7 +84,7 @@ impl Softphone {
             state: call.state().unwrap_or(ringing),
             pending: announced,
             accepted: call.is_ours(),
-            auto_answer: call.auto_answer,
+            auto_answer: call.auto_answer && call.is_ours(),
             held: known.is_some_and(|known| known.call.held),
             muted: known.is_some_and(|known| known.call.muted),
             remote: self.remote(call),
