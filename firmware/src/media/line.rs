@@ -1,6 +1,7 @@
 //! What the tasks of one peer share: its meter, its queues to and from the audio thread, and its gates.
 
 use super::meter::Meter;
+use super::sdp::STACK_KEYS;
 use super::{ConnectionState, EventSink, Negotiated, PeerEvent, Statistics};
 use crate::audio::{EncodedFrame, RtpPacket, StreamPort};
 use rtc::rtcp::Packet as RtcpPacket;
@@ -96,9 +97,17 @@ impl Line {
         }
     }
 
-    /// An RTP packet of ours went down to the socket.
-    pub(super) fn sent(&self, now: Instant, packet: &rtp::Packet) {
-        self.lock()
+    /// An RTP packet of ours goes down to the socket: it gets the payload type that was agreed on.
+    pub(super) fn sent(&self, now: Instant, packet: &mut rtp::Packet) {
+        let mut inner = self.lock();
+        if let Some(negotiated) = inner.negotiated {
+            packet.header.payload_type =
+                match (packet.header.payload_type, negotiated.dtmf_payload_type) {
+                    (STACK_KEYS, Some(payload_type)) => payload_type,
+                    _ => negotiated.payload_type,
+                };
+        }
+        inner
             .meter
             .sent(now, packet.header.timestamp, packet.payload.len());
     }

@@ -291,7 +291,6 @@ impl Tasks {
         });
         let stack = Stack::build(
             &self.config,
-            offer,
             self.origin.setup,
             self.origin.ssrc,
             self.line.clone(),

@@ -2,9 +2,9 @@
 
 use super::line::Line;
 use super::runtime::{PhoneRuntime, Signals};
-use super::sdp::{Candidate, CandidateKind, Offer, Setup};
+use super::sdp::{Candidate, CandidateKind, STACK_AUDIO, STACK_KEYS, Setup};
 use super::tap::Tap;
-use super::{CodecKind, MediaError, PeerConfig};
+use super::{MediaError, PeerConfig};
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{Registry, Slot};
 use rtc::media_stream::MediaStreamTrack;
@@ -52,21 +52,17 @@ pub(super) struct Stack {
 }
 
 impl Stack {
-    /// A connection with our audio track, ready for `offer`.
+    /// A connection with our audio track, ready for an offer.
     pub(super) async fn build(
         config: &PeerConfig,
-        offer: &Offer,
         setup: Setup,
         ssrc: u32,
         line: Arc<Line>,
         handler: Arc<dyn PeerConnectionEventHandler>,
     ) -> Result<Self, MediaError> {
         let mut engine = MediaEngine::default();
-        for codec in [CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma] {
-            register(&mut engine, codec_parameters(codec))?;
-        }
-        // Exactly one telephone-event: the stack tells two apart by nothing but their payload type.
-        register(&mut engine, telephone_event(offer))?;
+        register(&mut engine, "audio/opus", 2, STACK_AUDIO)?;
+        register(&mut engine, "audio/telephone-event", 0, STACK_KEYS)?;
 
         let patience = if config.relay_only {
             Duration::ZERO
@@ -113,7 +109,7 @@ impl Stack {
             .build()
             .await
             .map_err(failed("making the peer connection"))?;
-        let track = Arc::new(TrackLocalStaticRTP::new(own_track(offer.codec, ssrc)));
+        let track = Arc::new(TrackLocalStaticRTP::new(own_track(ssrc)));
         let sender = connection
             .add_track(Arc::clone(&track) as Arc<dyn TrackLocal>)
             .await
@@ -144,49 +140,38 @@ pub(super) fn is_told(config: &PeerConfig, candidate: &Candidate) -> bool {
     candidate.kind != CandidateKind::Host || address.is_ipv4() || config.ipv6
 }
 
-fn register(engine: &mut MediaEngine, codec: RTCRtpCodecParameters) -> Result<(), MediaError> {
+fn register(
+    engine: &mut MediaEngine,
+    mime_type: &str,
+    channels: u16,
+    payload_type: u8,
+) -> Result<(), MediaError> {
+    let codec = RTCRtpCodecParameters {
+        rtp_codec: codec(mime_type, channels),
+        payload_type,
+    };
     engine
         .register_codec(codec, RtpCodecKind::Audio)
         .map_err(failed("registering the codecs"))
 }
 
-fn codec_parameters(codec: CodecKind) -> RTCRtpCodecParameters {
-    let (name, payload_type, channels) = match codec {
-        CodecKind::Opus => ("audio/opus", 111, 2),
-        CodecKind::Pcmu => ("audio/PCMU", 0, 0),
-        CodecKind::Pcma => ("audio/PCMA", 8, 0),
-    };
-    RTCRtpCodecParameters {
-        rtp_codec: RTCRtpCodec {
-            mime_type: name.to_owned(),
-            clock_rate: codec.clock_rate(),
-            channels,
-            sdp_fmtp_line: codec.fmtp().unwrap_or_default().to_owned(),
-            rtcp_feedback: vec![],
-        },
-        payload_type,
+fn codec(mime_type: &str, channels: u16) -> RTCRtpCodec {
+    RTCRtpCodec {
+        mime_type: mime_type.to_owned(),
+        clock_rate: 48_000,
+        channels,
+        ..Default::default()
     }
 }
 
-fn telephone_event(offer: &Offer) -> RTCRtpCodecParameters {
-    RTCRtpCodecParameters {
-        rtp_codec: RTCRtpCodec {
-            mime_type: "audio/telephone-event".to_owned(),
-            clock_rate: offer.codec.clock_rate(),
-            ..Default::default()
-        },
-        payload_type: offer.dtmf_payload_type().unwrap_or(101),
-    }
-}
-
-fn own_track(codec: CodecKind, ssrc: u32) -> MediaStreamTrack {
+fn own_track(ssrc: u32) -> MediaStreamTrack {
     let encoding = RTCRtpEncodingParameters {
         rtp_coding_parameters: RTCRtpCodingParameters {
             ssrc: Some(ssrc),
             ..Default::default()
         },
         active: true,
-        codec: codec_parameters(codec).rtp_codec,
+        codec: codec("audio/opus", 2),
         ..Default::default()
     };
     let name = || "audio".to_owned();

@@ -4,6 +4,7 @@
 //! - a remote track's queue drops packets when it is not polled, and tells neither when a packet came;
 //! - the stack routes by source and throws away the packets of a second one, but a gateway may change its source
 //!   within a call;
+//! - the stack settles its codecs once and for all, so the payload types agreed on are put in here;
 //! - the stack's own interceptors swallow inbound RTCP, and send sender and receiver reports in two packets.
 
 use super::line::Line;
@@ -70,8 +71,8 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Tap {
         self.reads.pop_front()
     }
 
-    fn handle_write(&mut self, msg: TaggedPacket) -> Result<(), Error> {
-        if let Packet::Rtp(packet) = &msg.message.packet {
+    fn handle_write(&mut self, mut msg: TaggedPacket) -> Result<(), Error> {
+        if let Packet::Rtp(packet) = &mut msg.message.packet {
             self.line.sent(msg.now, packet);
         }
         self.writes.push_back(msg);

@@ -11,6 +11,10 @@ const MAX_OFFER: usize = 64 * 1024;
 const MAX_CANDIDATES: usize = 64;
 /// Frame lengths the audio pipeline makes, milliseconds.
 const FRAMES_MS: [u8; 4] = [10, 20, 40, 60];
+/// Payload type of audio as the stack knows it.
+pub const STACK_AUDIO: u8 = 111;
+/// Payload type of key tones as the stack knows it.
+pub const STACK_KEYS: u8 = 110;
 /// Media section name used towards the stack and in candidates when the offer names none.
 const DEFAULT_MID: &str = "audio";
 
@@ -217,41 +221,27 @@ impl Offer {
             .unwrap_or(FRAMES_MS[0])
     }
 
-    /// A plain offer with our audio section alone, for the stack:
-    /// - one codec and at most the telephone-event of its clock rate, because the stack matches telephone-event
-    ///   without its clock rate, answers the same payload type twice and would send G.711's key tones at 48 kHz;
+    /// A plain offer for the stack, of one section that is always the same but for the transport. The stack carries
+    /// packets and need not know what is in them:
+    /// - the same two payload types whatever the codec (our interceptor puts the agreed ones on the wire), because
+    ///   the stack settles its codecs with the first offer and refuses another later, and matches telephone-event
+    ///   without its clock rate: it answers one payload type twice and would send G.711's key tones at 48 kHz;
     /// - always `sendrecv`, because the stack answers a hold with `sendrecv` and stops the transceiver on
     ///   `inactive`: holding is done by the answer's text and by our own gates;
     /// - always `actpass`, because the stack answers `active` with `active`; the role is configured instead;
     /// - no candidates of component 2, of TCP or with names.
     pub fn for_stack(&self) -> String {
         let mid = self.mid();
-        let codec = self.payload_type;
-        let mut formats = codec.to_string();
-        if let Some((payload_type, _)) = &self.telephone_event {
-            let _ = write!(formats, " {payload_type}");
-        }
         let mut out = format!(
             "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {mid}\r\n{lite}a=ice-options:trickle\r\n\
-             m=audio 9 UDP/TLS/RTP/SAVPF {formats}\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\na=ice-ufrag:{}\r\n\
-             a=ice-pwd:{}\r\na=fingerprint:{}\r\na=setup:actpass\r\na=sendrecv\r\na=rtcp-mux\r\n\
-             a=rtpmap:{codec} {}\r\n",
+             m=audio 9 UDP/TLS/RTP/SAVPF {STACK_AUDIO} {STACK_KEYS}\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\n\
+             a=ice-ufrag:{}\r\na=ice-pwd:{}\r\na=fingerprint:{}\r\na=setup:actpass\r\na=sendrecv\r\na=rtcp-mux\r\n\
+             a=rtpmap:{STACK_AUDIO} opus/48000/2\r\na=rtpmap:{STACK_KEYS} telephone-event/48000\r\n",
             self.ufrag,
             self.pwd,
             self.fingerprint,
-            self.codec.rtpmap(),
             lite = if self.ice_lite { "a=ice-lite\r\n" } else { "" },
         );
-        if let Some(fmtp) = self.codec.fmtp() {
-            let _ = write!(out, "a=fmtp:{codec} {fmtp}\r\n");
-        }
-        if let Some((payload_type, _)) = &self.telephone_event {
-            let _ = write!(
-                out,
-                "a=rtpmap:{payload_type} telephone-event/{}\r\n",
-                self.codec.clock_rate()
-            );
-        }
         for candidate in &self.candidates {
             let _ = write!(out, "a={candidate}\r\n");
         }
@@ -346,7 +336,7 @@ impl CodecKind {
     }
 
     /// `a=fmtp` value: what we like to receive. In-band FEC repairs single losses (RFC 7587 section 6.1).
-    pub(in crate::media) fn fmtp(self) -> Option<&'static str> {
+    pub(super) fn fmtp(self) -> Option<&'static str> {
         match self {
             Self::Opus => Some("minptime=10;useinbandfec=1"),
             Self::Pcmu | Self::Pcma => None,

@@ -2,6 +2,7 @@
 
 use crate::audio::EncodedFrame;
 use crate::media::Negotiated;
+use crate::media::sdp::{STACK_AUDIO, STACK_KEYS};
 use bytes::Bytes;
 use rtc::rtp;
 use std::time::{Duration, Instant};
@@ -9,7 +10,8 @@ use std::time::{Duration, Instant};
 /// Frames may come this much late without being taken for a pause: the longest frame.
 const SLACK: Duration = Duration::from_millis(60);
 
-/// One source, continuous over codec changes, holds and keys.
+/// One source, continuous over codec changes, holds and keys. Its packets bear the payload types the stack knows; the
+/// interceptor replaces them.
 pub(in crate::media) struct Packetizer {
     ssrc: u32,
     sequence: u16,
@@ -61,11 +63,11 @@ impl Packetizer {
 
     /// A packet of audio; none before an answer was made.
     pub(super) fn audio(&mut self, frame: &EncodedFrame, now: Instant) -> Option<rtp::Packet> {
-        let payload_type = self.negotiated?.payload_type;
+        self.negotiated?;
         let timestamp = self.pass(frame, now);
         let marker = std::mem::take(&mut self.mark) | frame.talk_spurt;
         Some(self.packet(
-            payload_type,
+            STACK_AUDIO,
             timestamp,
             marker,
             Bytes::copy_from_slice(&frame.payload),
@@ -86,14 +88,14 @@ impl Packetizer {
         first: bool,
         now: Instant,
     ) -> Option<rtp::Packet> {
-        let payload_type = self.negotiated?.dtmf_payload_type?;
+        self.negotiated?.dtmf_payload_type?;
         if first {
             self.key_timestamp = self.timestamp_at(now);
         }
         // The audio after a key begins anew.
         self.mark = true;
         Some(self.packet(
-            payload_type,
+            STACK_KEYS,
             self.key_timestamp,
             first,
             Bytes::copy_from_slice(&payload),

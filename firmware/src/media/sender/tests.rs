@@ -5,7 +5,7 @@ use crate::media::dtmf;
 fn agreed(codec: CodecKind) -> Negotiated {
     Negotiated {
         codec,
-        payload_type: 111,
+        payload_type: 96,
         dtmf_payload_type: Some(101),
         sending: true,
         receiving: true,
@@ -136,11 +136,11 @@ fn a_key_takes_the_place_of_the_audio() {
     }
     let keys: Vec<_> = out
         .iter()
-        .filter(|packet| packet.0 == 101)
+        .filter(|packet| packet.0 == 110)
         .copied()
         .collect();
     assert_eq!(keys.len(), 7);
-    assert_eq!(keys[0], (101, 65_535, 1960, true));
+    assert_eq!(keys[0], (110, 65_535, 1960, true));
     assert!(
         keys[1..].iter().all(|packet| packet.2 == 1960 && !packet.3),
         "{keys:?}"
