@@ -102,7 +102,7 @@ fn session_level_parameters_static_payloads_and_details() {
     );
     for part in [
         r#"name="0""#,
-        r#"<rtcp-reduced-size/>"#,
+        "<rtcp-reduced-size/>",
         r#"<payload-type channels="1" clockrate="8000" id="0" name="PCMU"/><payload-type channels="1" clockrate="8000" id="8" name="PCMA"/>"#,
         r#"<rtcp-fb xmlns="urn:xmpp:jingle:apps:rtp:rtcp-fb:0" type="nack"/>"#,
         r#"<rtp-hdrext xmlns="urn:xmpp:jingle:apps:rtp:rtp-hdrext:0" id="4" uri="urn:y" senders="initiator"/>"#,

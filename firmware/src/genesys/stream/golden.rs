@@ -140,7 +140,7 @@ impl Replay {
             .unwrap_or_else(|| panic!("not sent: {text}"));
         self.remember_ids(&expected, &sent);
         assert_eq!(
-            self.canonical(sent).to_string(),
+            self.canonical(&sent).to_string(),
             expected_form(expected).to_string()
         );
     }
@@ -165,7 +165,7 @@ impl Replay {
     }
 
     /// With the trace's ids and with attributes and JSON members in order.
-    fn canonical(&self, element: Element) -> Element {
+    fn canonical(&self, element: &Element) -> Element {
         let mut text = element.to_string();
         for (theirs, ours) in &self.ids {
             text = text.replace(ours.as_str(), theirs);

@@ -4,7 +4,11 @@
 mod http;
 mod link;
 #[cfg(test)]
+pub(crate) mod local;
+#[cfg(test)]
 pub(crate) mod scripted;
+#[cfg(test)]
+mod tests;
 
 use super::environment::{Endpoint, Environment};
 use super::rest::RestError;

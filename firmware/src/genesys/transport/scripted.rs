@@ -139,3 +139,32 @@ impl ServerEnd {
         Some(parse(&text).unwrap_or_else(|e| panic!("{e}: {text}")))
     }
 }
+
+/// What a well-behaved server answers to a stanza; nothing to one that needs no answer.
+pub(crate) fn well_behaved(stanza: &Element, full_jid: &str) -> Vec<String> {
+    const OPEN: &str = r#"<open xmlns="urn:ietf:params:xml:ns:xmpp-framing" id="strm"/>"#;
+    // What is for the first step and what is for the second: the client takes what it wants next.
+    const FEATURES: &str = concat!(
+        r#"<stream:features xmlns:stream="http://etherx.jabber.org/streams">"#,
+        r#"<mechanisms xmlns="urn:ietf:params:xml:ns:xmpp-sasl"><mechanism>PLAIN</mechanism></mechanisms>"#,
+        r#"<bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/></stream:features>"#
+    );
+    let text = stanza.to_string();
+    let inside = match stanza.name.as_str() {
+        "open" => return vec![OPEN.to_owned(), FEATURES.to_owned()],
+        "close" => return vec![r#"<close xmlns="urn:ietf:params:xml:ns:xmpp-framing"/>"#.to_owned()],
+        "auth" => return vec![r#"<success xmlns="urn:ietf:params:xml:ns:xmpp-sasl"/>"#.to_owned()],
+        "iq" if text.contains("<bind ") => format!(
+            r#"<bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"><jid>{full_jid}</jid></bind>"#
+        ),
+        "iq" if text.contains(r#"type="stun""#) => r#"<services xmlns="urn:xmpp:extdisco:1"><service type="stun" host="s.test" port="3478"/></services>"#.to_owned(),
+        "iq" if ["<services", "<subscribe", "urn:xmpp:ping"].iter().any(|w| text.contains(w)) => {
+            String::new()
+        }
+        _ => return Vec::new(),
+    };
+    let id = stanza.attribute("id").unwrap_or_default();
+    vec![format!(
+        r#"<iq xmlns="jabber:client" id="{id}" type="result">{inside}</iq>"#
+    )]
+}
