@@ -1,7 +1,42 @@
 //! The fixed-buffer pipeline: jitter buffer, Opus and G.711, mixing, tones. One real-time thread calls
-//! `Engine::process` once per 10 ms period; queues to other threads are `heapless::spsc`.
+//! [`Engine::process`] once per 10 ms period; queues to other threads are `heapless::spsc`.
+//!
+//! [`pipeline`] allocates everything once; from then on the audio thread neither allocates, locks, logs nor
+//! makes a system call of its own (design, invariant 3; `tests/audio_no_alloc.rs` proves it).
+//!
+//! Inside, sound is mono `f32`, full scale +-1, 48 kHz, in [`Frame`]s of one period.
 //!
 //! SEAM: packets, ports, commands and counters below.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::float_cmp,
+        reason = "the tests compare samples that must be exact"
+    )
+)]
+
+mod capture;
+mod clock;
+mod codec;
+mod counters;
+mod engine;
+mod jitter;
+mod mixer;
+mod oscillator;
+mod pipeline;
+mod pitch;
+mod ramp;
+mod sender;
+mod stream;
+pub mod thread;
+pub mod tones;
+
+#[cfg(test)]
+mod tests;
+
+pub use engine::Engine;
+pub use pipeline::{AudioSetupError, Control, EngineConfig, Full, Levels, OpusConfig, pipeline};
 
 use crate::media::CodecKind;
 use std::time::Instant;
@@ -10,9 +45,14 @@ use std::time::Instant;
 pub const MAX_STREAMS: usize = 4;
 /// Largest RTP payload carried, bytes: 60 ms of Opus at its highest rate fits; a bigger packet is dropped and counted.
 pub const MAX_PAYLOAD_BYTES: usize = 1500;
+/// Commands that wait for the audio thread.
+pub const COMMAND_QUEUE: usize = 64;
 /// Packets between `media` and the audio thread, each way. Power of two not needed; one slot of spsc is always free.
 /// When full the newest packet is dropped and counted (the producer of an spsc queue cannot drop the oldest).
 pub const PACKET_QUEUE: usize = 64;
+
+/// One period of sound inside the pipeline: 10 ms, mono, 48 kHz, full scale +-1.
+pub type Frame = [f32; offhook_hal::audio::PERIOD_FRAMES];
 
 /// An RTP packet from the far end, as it arrived.
 #[derive(Clone, Debug)]
@@ -57,6 +97,12 @@ pub struct StreamPort {
     pub inbound: RtpProducer,
     /// From the microphone.
     pub outbound: FrameConsumer,
+}
+
+impl std::fmt::Debug for StreamPort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StreamPort({})", self.stream)
+    }
 }
 
 /// What the rest of the phone tells the audio thread. Small, `Copy`; goes through a fixed-size spsc queue.
@@ -136,7 +182,7 @@ pub enum TonePlan {
 pub struct AudioCounters {
     /// Periods processed.
     pub periods: u64,
-    /// Under- and overruns recovered.
+    /// Under- and overruns of the sound device recovered.
     pub xruns: u64,
     /// Commands that could not be queued.
     pub commands_dropped: u64,
@@ -144,27 +190,38 @@ pub struct AudioCounters {
     pub frames_dropped: u64,
 }
 
-/// A snapshot of one stream's counters.
+/// A snapshot of one stream's counters, since the stream was started last.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct StreamCounters {
     /// Started.
     pub active: bool,
     /// Packets taken.
     pub packets: u64,
-    /// Came after their time.
+    /// Came after their time, and were dropped.
     pub late: u64,
     /// Never came.
     pub lost: u64,
     /// Came twice.
     pub duplicate: u64,
+    /// Came after a packet with a higher sequence number.
+    pub reordered: u64,
+    /// Of another payload type or source, or refused by the decoder.
+    pub refused: u64,
     /// Samples made up by concealment (48 kHz).
     pub concealed_samples: u64,
     /// Lost packets recovered by Opus in-band FEC.
     pub fec_recovered: u64,
-    /// Jitter buffer delay now, milliseconds.
+    /// Samples taken out or put in by time-stretching (48 kHz).
+    pub stretched_samples: u64,
+    /// Times the far end started anew: another source, or a jump of sequence or timestamp.
+    pub restarts: u64,
+    /// Jitter buffer delay now, milliseconds: from the arrival of the quickest packets to their first sample's
+    /// way to the device.
     pub delay_ms: f32,
     /// Its target, milliseconds.
     pub target_ms: f32,
-    /// Frames encoded.
+    /// Frames encoded and queued for the wire.
     pub frames_sent: u64,
+    /// Frames encoded that found the queue full.
+    pub frames_dropped: u64,
 }

@@ -1,0 +1,227 @@
+//! How long to wait: the target delay, from the arrivals.
+//!
+//! A packet's *relative delay* is how much later it came, against its timestamp, than the quickest ones of the last
+//! second. A histogram of it, which forgets, gives the delay that all but a few packets keep. The playout must then
+//! be that far behind the quickest packets, and one period more, because packets are only looked at once per period.
+
+use crate::audio::ramp::ms;
+use offhook_hal::audio::{PERIOD_FRAMES, RATE_HZ};
+use std::time::Instant;
+
+/// Width of the histogram's bins: 2 ms.
+const BIN: usize = ms(2);
+/// Bins: relative delays up to 320 ms; what is later counts in the last.
+const BINS: usize = 160;
+/// The part of the packets that shall come in time.
+const QUANTILE: f32 = 0.985;
+/// Time constant of forgetting, samples: 2.5 s, so that 2 late packets of 20 ms in a row raise the target.
+const MEMORY: f32 = 2.5 * RATE_HZ as f32;
+/// The target falls by at most this part of the time that passes: 20 ms per second. It rises at once.
+const FALL: f64 = 0.02;
+/// The quickest packet is looked for in this and the last block of half a second: long enough to meet one in any
+/// jitter, and so short that a drift of the far end's clock or a longer route is followed, not mistaken for jitter.
+const BLOCK: f64 = 0.5 * RATE_HZ as f64;
+/// A relative delay beyond this is no delay: the timestamps have jumped, or all that came meanwhile is stale.
+const JUMP: f64 = 2.0 * RATE_HZ as f64;
+
+/// The estimator of one source. Times are samples at 48 kHz.
+pub struct DelayEstimator {
+    base: Option<Instant>,
+    /// Arrival of the latest packet, and of the current block's first.
+    last_arrival: f64,
+    block_start: f64,
+    /// Least arrival minus timestamp, in this block and the one before.
+    least: [f64; 2],
+    histogram: [f32; BINS],
+    weight: f32,
+    target: f64,
+}
+
+impl DelayEstimator {
+    pub fn new() -> Self {
+        let mut estimator = Self {
+            base: None,
+            last_arrival: 0.0,
+            block_start: 0.0,
+            least: [f64::INFINITY; 2],
+            histogram: [0.0; BINS],
+            weight: 0.0,
+            target: 0.0,
+        };
+        estimator.forget();
+        estimator
+    }
+
+    /// Forgets all, for another source.
+    pub fn forget(&mut self) {
+        self.restart();
+        self.histogram.fill(0.0);
+        self.weight = 0.0;
+        self.target = (BIN + PERIOD_FRAMES) as f64;
+    }
+
+    /// Forgets the relation of timestamps to time, and keeps what it knows of the network.
+    pub fn restart(&mut self) {
+        self.base = None;
+        self.last_arrival = 0.0;
+        self.block_start = 0.0;
+        self.least = [f64::INFINITY; 2];
+    }
+
+    /// Learns from a packet; false if its timestamp does not belong to those before, and nothing was learnt.
+    pub fn learn(&mut self, arrival: Instant, timestamp: i64, samples: usize) -> bool {
+        let base = *self.base.get_or_insert(arrival);
+        let arrival = samples_between(base, arrival);
+        let delay = arrival - timestamp as f64;
+        let least = self.least();
+        if least.is_finite() && (delay - least).abs() > JUMP {
+            return false;
+        }
+        let block_age = arrival - self.block_start;
+        if block_age > BLOCK {
+            let before = if block_age > 2.0 * BLOCK {
+                f64::INFINITY
+            } else {
+                self.least[0]
+            };
+            self.least = [f64::INFINITY, before];
+            self.block_start = arrival;
+        }
+        self.least[0] = self.least[0].min(delay);
+        self.count((delay - self.least()) as usize, samples);
+        let passed = (arrival - self.last_arrival).max(0.0);
+        self.last_arrival = self.last_arrival.max(arrival);
+        let wanted = (self.quantile() + PERIOD_FRAMES) as f64;
+        self.target = wanted.max(self.target - passed * FALL);
+        true
+    }
+
+    /// How far behind the quickest packets the playout shall be.
+    pub fn target(&self) -> f64 {
+        self.target
+    }
+
+    /// How far behind the quickest packets it is, if `timestamp` is played at `now`. 0 before the first packet.
+    pub fn delay(&self, now: Instant, timestamp: i64) -> f64 {
+        match self.base {
+            Some(base) => samples_between(base, now) - timestamp as f64 - self.least(),
+            None => 0.0,
+        }
+    }
+
+    fn least(&self) -> f64 {
+        self.least[0].min(self.least[1])
+    }
+
+    fn count(&mut self, delay: usize, samples: usize) {
+        // The first packets count equally: 1, 1/2, 1/3 ...; then forgetting sets in.
+        let share = (samples as f32 / MEMORY).clamp(0.0005, 0.05);
+        self.weight = (self.weight + 1.0).min(1.0 / share);
+        let keep = 1.0 - 1.0 / self.weight;
+        for bin in &mut self.histogram {
+            *bin *= keep;
+        }
+        self.histogram[(delay / BIN).min(BINS - 1)] += 1.0 - keep;
+    }
+
+    fn quantile(&self) -> usize {
+        let mut sum = 0.0;
+        for (bin, share) in self.histogram.iter().enumerate() {
+            sum += share;
+            if sum >= QUANTILE {
+                return (bin + 1) * BIN;
+            }
+        }
+        BINS * BIN
+    }
+}
+
+fn samples_between(from: Instant, to: Instant) -> f64 {
+    let seconds = match to.checked_duration_since(from) {
+        Some(after) => after.as_secs_f64(),
+        None => -from.duration_since(to).as_secs_f64(),
+    };
+    seconds * f64::from(RATE_HZ)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn to_ms(samples: f64) -> f64 {
+        samples / 48.0
+    }
+
+    /// Learns packets of 20 ms that come `delay(n)` ms late; the target in ms at the end.
+    fn target_after(packets: usize, delay: impl Fn(usize) -> f64) -> f64 {
+        let base = Instant::now();
+        let mut estimator = DelayEstimator::new();
+        for n in 0..packets {
+            let arrival = base + Duration::from_secs_f64(n as f64 * 0.020 + delay(n) / 1000.0);
+            assert!(estimator.learn(arrival, n as i64 * 960, 960));
+        }
+        to_ms(estimator.target())
+    }
+
+    #[test]
+    fn targets() {
+        assert_eq!(target_after(1, |_| 0.0), 12.0, "starts small");
+        assert_eq!(target_after(500, |_| 0.0), 12.0, "a clean net stays small");
+        assert_eq!(
+            target_after(500, |n| if n % 150 == 149 { 60.0 } else { 0.0 }),
+            12.0,
+            "rare ones are given up"
+        );
+        let uniform = target_after(2000, |n| (n * 7919 % 40) as f64);
+        assert!(
+            (46.0..=52.0).contains(&uniform),
+            "jitter of 0 to 39 ms: {uniform}"
+        );
+        let risen = target_after(1010, |n| {
+            if n >= 1000 {
+                80.0 * (n % 2) as f64
+            } else {
+                0.0
+            }
+        });
+        assert!(risen > 80.0, "quick up: {risen} after 10 packets");
+        let falling = target_after(1100, |n| if n < 1000 { 60.0 * (n % 2) as f64 } else { 0.0 });
+        assert!(falling > 50.0, "slow down: {falling} after 2 s");
+        let fallen = target_after(3000, |n| if n < 1000 { 60.0 * (n % 2) as f64 } else { 0.0 });
+        assert!((11.9..12.1).contains(&fallen), "but down: {fallen}");
+    }
+
+    #[test]
+    fn drift_is_no_jitter_and_a_new_route_is_learnt() {
+        for ppm in [-200.0, 200.0] {
+            let target = target_after(6000, |n| n as f64 * 20.0 * ppm * 1e-6);
+            assert!(target <= 14.1, "{ppm} ppm: {target}");
+        }
+        let target = target_after(3000, |n| if n < 1000 { 0.0 } else { 50.0 });
+        assert!(target < 14.1, "50 ms longer since 40 s: {target}");
+    }
+
+    #[test]
+    fn a_jump_of_the_timestamp_is_seen() {
+        let base = Instant::now();
+        let mut estimator = DelayEstimator::new();
+        assert!(estimator.learn(base, 0, 960));
+        for timestamp in [1_000_000, -1_000_000] {
+            assert!(!estimator.learn(base + Duration::from_millis(20), timestamp, 960));
+        }
+        assert!(estimator.learn(base + Duration::from_millis(20), 960, 960));
+        estimator.restart();
+        assert!(estimator.learn(base + Duration::from_millis(40), 1_000_000, 960));
+    }
+
+    #[test]
+    fn the_delay_is_measured_from_the_quickest() {
+        let base = Instant::now();
+        let mut estimator = DelayEstimator::new();
+        estimator.learn(base, 0, 960);
+        estimator.learn(base + Duration::from_millis(35), 960, 960);
+        let now = base + Duration::from_millis(40);
+        assert!((to_ms(estimator.delay(now, 960)) - 20.0).abs() < 1e-6);
+    }
+}

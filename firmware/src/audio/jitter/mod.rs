@@ -1,0 +1,491 @@
+//! The jitter buffer: packets as they come in, an unbroken sound out, as late as the network makes necessary and no
+//! later.
+//!
+//! Once per period the buffer is asked for 10 ms. It decodes packets as they are needed and keeps three positions
+//! apart: the packets that wait ([`ring::PacketRing`]), the timestamp up to which sound was decoded, and the decoded
+//! sound that waits to be played ([`pcm::Pcm`]).
+//!
+//! - A packet that is missing while a later one waits is lost: recovered from the later one's redundancy (Opus FEC), or
+//!   concealed.
+//! - When nothing waits, the sound *stalls*: it is concealed without moving on. If the packet then comes, it is played
+//!   in full and the delay has grown; if a later one comes, the stall counts against the gap.
+//! - After each packet the delay is compared with its target ([`delay::DelayEstimator`]) and a pitch period is taken
+//!   out or put in where the sound repeats itself or is quiet ([`stretch`]). A drift of the clocks is met the same way.
+
+mod delay;
+mod pcm;
+mod ring;
+mod sequence;
+mod source;
+mod stretch;
+#[cfg(test)]
+mod tests;
+
+use super::codec::{Decode, MAX_PACKET_SAMPLES};
+use super::ramp::{GATE_SAMPLES, Ramp, ms};
+use super::{Frame, RtpPacket, StreamCounters};
+use delay::DelayEstimator;
+use offhook_hal::audio::PERIOD_FRAMES;
+use pcm::Pcm;
+use ring::{Held, PacketRing};
+use sequence::{Sequence, Timestamps, Verdict};
+use source::{Source, Who};
+use std::time::Instant;
+
+/// A stall longer than this fades out: the far end has stopped, or the network has.
+const FADE_AFTER: usize = ms(80);
+/// How long that fade takes.
+const FADE: usize = ms(60);
+/// A gap between two packets longer than this is not concealed but skipped.
+const MAX_GAP: i64 = ms(500) as i64;
+/// libopus conceals in steps of 2.5 ms.
+const CONCEAL_STEP: usize = ms(5) / 2;
+/// More than this above the target when play starts, and the oldest packets are left out.
+const START_EXCESS: f64 = ms(60) as f64;
+/// More than this above it later, and whole packets are left out.
+const SKIP_EXCESS: f64 = ms(200) as f64;
+/// Delay above the target that is put up with.
+const TOLERANCE: f64 = ms(6) as f64;
+/// Delay below the target that is put up with, and what a shortening leaves above it.
+const MARGIN: f64 = ms(1) as f64;
+/// A lengthening goes at most this far above the target: less than `TOLERANCE`, or it would be taken back.
+const LENGTHEN_BEYOND: f64 = ms(4) as f64;
+/// Delay above the target at which every packet is shortened, not only now and then.
+const URGENT: f64 = ms(40) as f64;
+/// Between two shortenings that are not urgent, packets.
+const SHORTEN_EVERY: u32 = 5;
+/// Correlation asked for of a pitch period that is taken out or put in, without and with urgency.
+const GOOD_FIT: f64 = 0.9;
+const POOR_FIT: f64 = 0.4;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Waits for packets, or for the first one's time.
+    Waiting,
+    /// Plays.
+    Playing,
+}
+
+/// One stream's jitter buffer.
+pub struct JitterBuffer {
+    samples_per_tick: i64,
+    source: Source,
+    sequence: Sequence,
+    timestamps: Timestamps,
+    delay: DelayEstimator,
+    ring: PacketRing,
+    pcm: Pcm,
+    state: State,
+    /// The decoder is to be reset before it decodes again.
+    anew: bool,
+    /// The next sound decoded is faded in.
+    fade_in: bool,
+    /// The next packet to decode; everything before it is played, concealed or given up.
+    next_sequence: Option<i64>,
+    /// The timestamp up to which sound was decoded, concealed or given up.
+    next_timestamp: i64,
+    /// Made up since the last packet without moving on.
+    stalled: usize,
+    /// Length of the last packet.
+    packet_samples: usize,
+    /// How long before its time the last packet came, at the beginning of the period.
+    slack: i64,
+    /// Packets of ours that carried no audio, since the last that did.
+    ignored: i64,
+    /// Packets until one may be shortened without urgency.
+    rest: u32,
+    gain: Ramp,
+    counters: StreamCounters,
+}
+
+impl JitterBuffer {
+    /// Allocates all it will ever need.
+    pub fn new() -> Self {
+        Self {
+            samples_per_tick: 1,
+            source: Source::default(),
+            sequence: Sequence::default(),
+            timestamps: Timestamps::default(),
+            delay: DelayEstimator::new(),
+            ring: PacketRing::new(),
+            pcm: Pcm::new(),
+            state: State::Waiting,
+            anew: true,
+            fade_in: true,
+            next_sequence: None,
+            next_timestamp: 0,
+            stalled: 0,
+            packet_samples: ms(20),
+            slack: 0,
+            ignored: 0,
+            rest: 0,
+            gain: Ramp::new(1.0, FADE),
+            counters: StreamCounters::default(),
+        }
+    }
+
+    /// Forgets everything, for a new stream whose RTP clock ticks once per `samples_per_tick` samples at 48 kHz.
+    pub fn start(&mut self, samples_per_tick: i64) {
+        self.samples_per_tick = samples_per_tick;
+        self.source = Source::default();
+        self.forget_source();
+        self.delay.forget();
+        self.pcm.clear();
+        self.packet_samples = ms(20);
+        self.gain = Ramp::new(1.0, FADE);
+        self.counters = StreamCounters::default();
+    }
+
+    /// The counters of the receiving side.
+    pub fn counters(&self) -> &StreamCounters {
+        &self.counters
+    }
+
+    /// Takes a packet in.
+    pub fn insert(&mut self, packet: RtpPacket) {
+        match self.source.judge(packet.ssrc) {
+            Who::Ours => {}
+            Who::Successor => {
+                self.forget_source();
+                self.counters.restarts += 1;
+            }
+            Who::Stranger => {
+                self.counters.refused += 1;
+                return;
+            }
+        }
+        let (sequence, reordered) = match self.sequence.judge(packet.sequence) {
+            Verdict::New {
+                sequence,
+                reordered,
+            } => (sequence, reordered),
+            Verdict::Duplicate => {
+                self.counters.duplicate += 1;
+                return;
+            }
+            Verdict::Stray => {
+                self.counters.refused += 1;
+                return;
+            }
+            Verdict::Restart => (self.restart(packet.sequence), false),
+        };
+        if !self.source.is_audio(packet.payload_type) {
+            // Telephone events and comfort noise count in the same sequence, so they are not lost.
+            self.ignored += 1;
+            self.counters.refused += 1;
+            return;
+        }
+        self.counters.packets += 1;
+        self.counters.reordered += u64::from(reordered);
+        let timestamp = self
+            .timestamps
+            .extend(packet.timestamp, self.samples_per_tick);
+        if self
+            .delay
+            .learn(packet.arrival, timestamp, self.packet_samples)
+        {
+            self.keep(sequence, timestamp, packet);
+        } else {
+            let sequence = self.restart(packet.sequence);
+            let timestamp = self
+                .timestamps
+                .extend(packet.timestamp, self.samples_per_tick);
+            self.delay
+                .learn(packet.arrival, timestamp, self.packet_samples);
+            self.keep(sequence, timestamp, packet);
+        }
+    }
+
+    /// The next period.
+    pub fn pull(&mut self, decoder: &mut impl Decode, now: Instant, out: &mut Frame) {
+        if self.anew {
+            self.end_old_sound(decoder);
+        }
+        while self.pcm.len() < PERIOD_FRAMES {
+            let went_on = match self.state {
+                State::Waiting => self.begin(now),
+                State::Playing => self.go_on(decoder, now),
+            };
+            if !went_on {
+                break;
+            }
+        }
+        if self.state == State::Playing {
+            let delay = self.delay.delay(now, self.playing());
+            self.counters.delay_ms = (delay / ms(1) as f64) as f32;
+        }
+        self.counters.target_ms = (self.delay.target() / ms(1) as f64) as f32;
+        self.pcm.pop(out);
+        self.gain.apply(out);
+    }
+
+    /// The timestamp of the next sample to play.
+    fn playing(&self) -> i64 {
+        self.next_timestamp - self.pcm.len() as i64
+    }
+
+    /// The far end counts anew from this packet on; its extended sequence number.
+    fn restart(&mut self, sequence: u16) -> i64 {
+        self.forget_source();
+        self.counters.restarts += 1;
+        self.sequence.begin(sequence)
+    }
+
+    fn forget_source(&mut self) {
+        self.sequence = Sequence::default();
+        self.timestamps = Timestamps::default();
+        self.delay.restart();
+        self.ring.clear();
+        self.state = State::Waiting;
+        self.anew = true;
+        self.next_sequence = None;
+        self.stalled = 0;
+        self.ignored = 0;
+    }
+
+    fn keep(&mut self, sequence: i64, timestamp: i64, packet: RtpPacket) {
+        if self.next_sequence.is_some_and(|next| sequence < next) {
+            self.counters.late += 1;
+            // It was given up as lost before.
+            self.counters.lost = self.counters.lost.saturating_sub(1);
+            return;
+        }
+        self.slack = timestamp - self.playing();
+        if self.ring.insert(Held {
+            sequence,
+            timestamp,
+            payload: packet.payload,
+        }) {
+            self.counters.late += 1;
+        }
+    }
+
+    /// Lets the sound of the former source die away, and starts the decoder anew.
+    fn end_old_sound(&mut self, decoder: &mut impl Decode) {
+        self.anew = false;
+        if self.fade_in {
+            // Nothing was played.
+            decoder.reset();
+            return;
+        }
+        self.conceal(decoder, PERIOD_FRAMES);
+        let (sound, start, end) = self.pcm.tail(PERIOD_FRAMES);
+        let length = (end - start) as f32;
+        for (n, sample) in sound[start..end].iter_mut().enumerate() {
+            *sample *= 1.0 - n as f32 / length;
+        }
+        decoder.reset();
+        self.fade_in = true;
+    }
+
+    /// Starts to play when it is the first packet's time.
+    fn begin(&mut self, now: Instant) -> bool {
+        let (sequence, timestamp) = loop {
+            let Some(first) = self.ring.first() else {
+                return false;
+            };
+            let (sequence, timestamp) = (first.sequence, first.timestamp);
+            let ahead = self.ring.last().map_or(timestamp, |last| last.timestamp) - timestamp;
+            if (ahead as f64) <= self.delay.target() + START_EXCESS {
+                break (sequence, timestamp);
+            }
+            self.ring.take(sequence);
+            self.counters.late += 1;
+        };
+        let early = self.delay.target() - self.delay.delay(now, timestamp);
+        let silence = early.max(0.0) as usize;
+        if silence >= PERIOD_FRAMES {
+            return false;
+        }
+        self.pcm.room(silence).fill(0.0);
+        self.pcm.commit(silence);
+        self.give_up_to(sequence);
+        self.next_timestamp = timestamp;
+        self.stalled = 0;
+        self.slack = 0;
+        self.state = State::Playing;
+        self.gain.jump(1.0);
+        true
+    }
+
+    /// Decodes a packet, recovers or conceals one, or stalls. False if the far end has gone silent.
+    fn go_on(&mut self, decoder: &mut impl Decode, now: Instant) -> bool {
+        let Some(first) = self.ring.first() else {
+            return self.stall(decoder);
+        };
+        let (sequence, timestamp) = (first.sequence, first.timestamp);
+        let gap = timestamp - self.next_timestamp;
+        if gap > MAX_GAP {
+            // Nothing to say for so long: begin again, with the right delay.
+            self.end_old_sound(decoder);
+            self.state = State::Waiting;
+            return true;
+        }
+        // What was made up while nothing had come counts against the gap.
+        let covered = gap.clamp(0, self.stalled as i64);
+        self.next_timestamp += covered;
+        self.stalled -= covered as usize;
+        let gap = gap - covered;
+        if gap > 0 {
+            self.fill(decoder, sequence, gap as usize);
+        } else {
+            self.play(decoder, sequence, now);
+        }
+        true
+    }
+
+    /// Fills a part of the gap before the first waiting packet.
+    fn fill(&mut self, decoder: &mut impl Decode, sequence: i64, gap: usize) {
+        let lost = self.next_sequence.is_some_and(|next| sequence > next);
+        let length = self.packet_samples;
+        if lost && gap <= length && self.recover(decoder, sequence, length, gap) {
+            self.counters.fec_recovered += 1;
+            self.next_timestamp += gap as i64;
+            self.give_up_to(sequence);
+            return;
+        }
+        let part = gap.min(PERIOD_FRAMES);
+        self.conceal(decoder, part);
+        self.next_timestamp += part as i64;
+        // A lost packet may still come as long as some of it is not concealed.
+        let open = (gap - part).div_ceil(length.max(1)) as i64;
+        self.give_up_to(sequence - open);
+    }
+
+    /// The last `gap` of `length` samples before the waiting packet, from its redundancy.
+    fn recover(
+        &mut self,
+        decoder: &mut impl Decode,
+        sequence: i64,
+        length: usize,
+        gap: usize,
+    ) -> bool {
+        let Some(held) = self.ring.take(sequence) else {
+            return false;
+        };
+        let recovered = decoder.recover(&held.payload, self.pcm.room(length));
+        if recovered {
+            self.pcm.commit_without(length - gap, length);
+        }
+        self.ring.insert(held);
+        recovered
+    }
+
+    /// Decodes the first waiting packet.
+    fn play(&mut self, decoder: &mut impl Decode, sequence: i64, now: Instant) {
+        let Some(held) = self.ring.take(sequence) else {
+            return;
+        };
+        self.give_up_to(sequence);
+        self.next_sequence = Some(sequence + 1);
+        let overlap = (self.next_timestamp - held.timestamp).max(0) as usize;
+        let Some(samples) = decoder.decode(&held.payload, self.pcm.room(MAX_PACKET_SAMPLES)) else {
+            self.counters.refused += 1;
+            self.conceal(decoder, self.packet_samples);
+            self.next_timestamp += self.packet_samples as i64;
+            return;
+        };
+        self.packet_samples = samples;
+        // What was concealed already is left out; but a sender whose timestamps overlap by whole packets is played.
+        let skip = if overlap < samples { overlap } else { 0 };
+        self.pcm.commit_without(skip, samples);
+        self.next_timestamp = held.timestamp + samples as i64;
+        self.stalled = 0;
+        let decoded = samples - skip;
+        if self.fade_in {
+            self.fade_in = false;
+            let (sound, start, end) = self.pcm.tail(decoded);
+            for (n, sample) in sound[start..end].iter_mut().take(GATE_SAMPLES).enumerate() {
+                *sample *= (n + 1) as f32 / GATE_SAMPLES as f32;
+            }
+        }
+        self.gain.to(1.0);
+        self.steer(now, decoded);
+    }
+
+    /// Brings the delay nearer to its target, in the sound just decoded.
+    fn steer(&mut self, now: Instant, decoded: usize) {
+        self.rest = self.rest.saturating_sub(1);
+        let target = self.delay.target();
+        let excess = self.delay.delay(now, self.playing()) - target;
+        let slack = self.slack as f64;
+        let urgency = ((excess.abs() - TOLERANCE) / (2.0 * URGENT)).clamp(0.0, 1.0);
+        let fit = (GOOD_FIT + (POOR_FIT - GOOD_FIT) * urgency) as f32;
+        if excess > SKIP_EXCESS && slack > SKIP_EXCESS {
+            self.leave_out_a_packet();
+        } else if excess > TOLERANCE && (excess > URGENT || self.rest == 0) {
+            let most = (excess - MARGIN).min(slack).max(0.0) as usize;
+            let (sound, start, end) = self.pcm.tail(decoded);
+            let piece = stretch::shorten(&mut sound[start..end], most, fit);
+            self.pcm.moved_end(-(piece as isize));
+            self.stretched(-(piece as i64));
+        } else if excess < -MARGIN {
+            let most = (LENGTHEN_BEYOND - excess) as usize;
+            let (sound, start, end) = self.pcm.tail(decoded);
+            let piece = stretch::lengthen(sound, start, end, most, fit);
+            self.pcm.moved_end(piece as isize);
+            self.stretched(piece as i64);
+        }
+    }
+
+    fn stretched(&mut self, by: i64) {
+        if by != 0 {
+            self.counters.stretched_samples += by.unsigned_abs();
+            self.slack += by;
+            self.rest = SHORTEN_EVERY;
+        }
+    }
+
+    fn leave_out_a_packet(&mut self) {
+        let Some(first) = self.ring.first() else {
+            return;
+        };
+        let sequence = first.sequence;
+        if self.ring.len() > 1 && self.next_sequence == Some(sequence) {
+            self.ring.take(sequence);
+            self.next_sequence = Some(sequence + 1);
+            self.next_timestamp += self.packet_samples as i64;
+            self.slack -= self.packet_samples as i64;
+            self.counters.late += 1;
+        }
+    }
+
+    /// Nothing waits.
+    fn stall(&mut self, decoder: &mut impl Decode) -> bool {
+        if self.stalled >= FADE_AFTER + FADE {
+            self.state = State::Waiting;
+            self.fade_in = true;
+            return false;
+        }
+        if self.stalled >= FADE_AFTER {
+            self.gain.to(0.0);
+        }
+        // No more than this period needs: the packet may be there in the next.
+        let part = (PERIOD_FRAMES - self.pcm.len()).next_multiple_of(CONCEAL_STEP);
+        self.conceal(decoder, part);
+        self.stalled += part;
+        true
+    }
+
+    fn conceal(&mut self, decoder: &mut impl Decode, length: usize) {
+        let whole = length.next_multiple_of(CONCEAL_STEP);
+        let room = self.pcm.room(whole);
+        let whole = room.len().min(whole) / CONCEAL_STEP * CONCEAL_STEP;
+        decoder.conceal(&mut room[..whole]);
+        self.pcm.commit(length.min(whole));
+        self.counters.concealed_samples += length as u64;
+    }
+
+    /// Everything before `sequence` that has not come is lost.
+    fn give_up_to(&mut self, sequence: i64) {
+        if let Some(next) = self.next_sequence {
+            let missing = (sequence - next).max(0);
+            let ignored = self.ignored.min(missing);
+            self.ignored -= ignored;
+            self.counters.lost += (missing - ignored) as u64;
+            self.next_sequence = Some(next.max(sequence));
+        } else {
+            self.next_sequence = Some(sequence);
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Making the pipeline: all memory and all codecs, once.
+
+use super::counters::{Shared, StreamCells};
+use super::engine::Engine;
+use super::stream::Stream;
+use super::{
+    AudioCommand, AudioCounters, COMMAND_QUEUE, MAX_STREAMS, PACKET_QUEUE, StreamCounters,
+    StreamPort, TonePlan,
+};
+use heapless::spsc::{Producer, Queue};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// How the Opus encoders are set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpusConfig {
+    /// Bits per second, 6000..=510000.
+    pub bitrate_bps: u32,
+    /// Effort, 0..=10.
+    pub complexity: u8,
+    /// In-band forward error correction: each packet carries a coarse copy of the one before.
+    pub fec: bool,
+    /// Discontinuous transmission.
+    pub dtx: bool,
+    /// Loss the encoder reckons with, percent, 0..=100; at 0 it spends nothing on FEC.
+    pub expected_loss_percent: u8,
+}
+
+impl Default for OpusConfig {
+    /// Full-band speech, at an effort that a Cortex-A53 has many times over. 40 kbit/s and 10 % are what libopus needs
+    /// to put the redundancy in without giving up bandwidth for it.
+    fn default() -> Self {
+        Self {
+            bitrate_bps: 40_000,
+            complexity: 5,
+            fec: true,
+            dtx: false,
+            expected_loss_percent: 10,
+        }
+    }
+}
+
+/// How the pipeline starts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EngineConfig {
+    /// Whose tones.
+    pub tone_plan: TonePlan,
+    /// Opus encoders.
+    pub opus: OpusConfig,
+    /// Own voice in the ear, decibel below the microphone; `None`: not mixed (the codec does it, or a speaker).
+    pub sidetone_db: Option<f32>,
+    /// Volume of the ear, percent; 100 passes sound on unchanged.
+    pub volume_percent: u8,
+    /// Volume of the ring, percent.
+    pub ring_volume_percent: u8,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            tone_plan: TonePlan::default(),
+            opus: OpusConfig::default(),
+            sidetone_db: None,
+            volume_percent: 100,
+            ring_volume_percent: 100,
+        }
+    }
+}
+
+/// The pipeline cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AudioSetupError {
+    /// A value out of its range.
+    #[error("audio: {what} is {given}, allowed are {allowed}")]
+    Range {
+        /// Which.
+        what: &'static str,
+        /// As configured.
+        given: u32,
+        /// The range, in words.
+        allowed: &'static str,
+    },
+    /// libopus refused.
+    #[error("audio: the Opus codec cannot be set up: {0}")]
+    Opus(#[from] opus::Error),
+}
+
+/// The queue to the audio thread is full: the thread does not run, or is being flooded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the audio thread takes no commands: {COMMAND_QUEUE} are waiting already")]
+pub struct Full;
+
+/// Levels of the last period, dBFS of its mean power; a full-scale sine is 0. Silence is -120.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Levels {
+    /// After the capture chain, before the mute gate: a muted speaker is still seen.
+    pub mic_dbfs: f32,
+    /// What went to the device.
+    pub ear_dbfs: f32,
+}
+
+/// The phone's end of the pipeline.
+pub struct Control {
+    commands: Producer<'static, AudioCommand>,
+    shared: Arc<Shared>,
+}
+
+impl Control {
+    /// Queues a command; it is obeyed in the next period.
+    pub fn send(&mut self, command: AudioCommand) -> Result<(), Full> {
+        self.commands.enqueue(command).map_err(|_| {
+            self.shared.commands_dropped.fetch_add(1, Relaxed);
+            Full
+        })
+    }
+
+    /// The engine's counters.
+    pub fn counters(&self) -> AudioCounters {
+        self.shared.audio()
+    }
+
+    /// A stream's counters; all zero for a stream there is not.
+    pub fn stream(&self, stream: usize) -> StreamCounters {
+        self.shared
+            .streams
+            .get(stream)
+            .map(StreamCells::snapshot)
+            .unwrap_or_default()
+    }
+
+    /// Levels now.
+    pub fn levels(&self) -> Levels {
+        Levels {
+            mic_dbfs: f32::from_bits(self.shared.mic_dbfs.load(Relaxed)),
+            ear_dbfs: f32::from_bits(self.shared.ear_dbfs.load(Relaxed)),
+        }
+    }
+}
+
+/// Makes the pipeline. To be called once per sound device of a process: the queues between the threads are never
+/// freed (about 800 kB), because either thread may be the last to use them.
+pub fn pipeline(
+    config: EngineConfig,
+) -> Result<(Engine, Control, [StreamPort; MAX_STREAMS]), AudioSetupError> {
+    check(&config)?;
+    let shared = Arc::new(Shared::default());
+    let mut streams = Vec::with_capacity(MAX_STREAMS);
+    let mut ports = Vec::with_capacity(MAX_STREAMS);
+    for stream in 0..MAX_STREAMS {
+        let (inbound, packets) = leaked::<_, PACKET_QUEUE>();
+        let (frames, outbound) = leaked::<_, PACKET_QUEUE>();
+        streams.push(Stream::new(config.opus, packets, frames)?);
+        ports.push(StreamPort {
+            stream,
+            inbound,
+            outbound,
+        });
+    }
+    let (commands, waiting) = leaked::<_, { COMMAND_QUEUE + 1 }>();
+    let engine = Engine::new(&config, streams, waiting, Arc::clone(&shared));
+    let ports = ports
+        .try_into()
+        .unwrap_or_else(|_| unreachable!("one port per stream"));
+    Ok((engine, Control { commands, shared }, ports))
+}
+
+fn leaked<T, const N: usize>() -> (Producer<'static, T>, heapless::spsc::Consumer<'static, T>) {
+    let queue: &'static mut Queue<T, N> = Box::leak(Box::new(Queue::new()));
+    queue.split()
+}
+
+fn check(config: &EngineConfig) -> Result<(), AudioSetupError> {
+    let ranges: [(&str, u32, std::ops::RangeInclusive<u32>, &str); 5] = [
+        (
+            "the Opus bit rate",
+            config.opus.bitrate_bps,
+            6000..=510_000,
+            "6000 to 510000 bit/s",
+        ),
+        (
+            "the Opus complexity",
+            config.opus.complexity.into(),
+            0..=10,
+            "0 to 10",
+        ),
+        (
+            "the expected loss",
+            config.opus.expected_loss_percent.into(),
+            0..=100,
+            "0 to 100 percent",
+        ),
+        (
+            "the volume",
+            config.volume_percent.into(),
+            0..=100,
+            "0 to 100 percent",
+        ),
+        (
+            "the ring volume",
+            config.ring_volume_percent.into(),
+            0..=100,
+            "0 to 100 percent",
+        ),
+    ];
+    for (what, given, range, allowed) in ranges {
+        if !range.contains(&given) {
+            return Err(AudioSetupError::Range {
+                what,
+                given,
+                allowed,
+            });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_out_of_range_is_named() {
+        let opus = OpusConfig {
+            bitrate_bps: 1,
+            ..OpusConfig::default()
+        };
+        let Err(error) = pipeline(EngineConfig {
+            opus,
+            ..EngineConfig::default()
+        }) else {
+            panic!("1 bit/s was taken");
+        };
+        assert_eq!(
+            error.to_string(),
+            "audio: the Opus bit rate is 1, allowed are 6000 to 510000 bit/s"
+        );
+    }
+
+    #[test]
+    fn a_full_command_queue_says_so_and_counts() {
+        let (_engine, mut control, _ports) = pipeline(EngineConfig::default()).unwrap();
+        for _ in 0..COMMAND_QUEUE {
+            control.send(AudioCommand::Mute(true)).unwrap();
+        }
+        assert_eq!(control.send(AudioCommand::Mute(true)), Err(Full));
+        assert_eq!(control.counters().commands_dropped, 1);
+    }
+}

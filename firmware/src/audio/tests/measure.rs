@@ -1,0 +1,100 @@
+//! Measuring sound, for tests.
+
+use realfft::RealFftPlanner;
+use std::f32::consts::TAU;
+
+/// A sine of this peak.
+pub fn sine(hz: f32, rate_hz: f32, peak: f32, samples: usize) -> Vec<f32> {
+    (0..samples)
+        .map(|n| peak * (TAU * (hz * n as f32 / rate_hz).fract()).sin())
+        .collect()
+}
+
+/// Level of one frequency, dB; a full-scale sine is 0. Hann window, so neighbours 4 bins away do not count.
+pub fn level_db(sound: &[f32], rate_hz: f32, hz: f32) -> f32 {
+    let (mut re, mut im, mut sum) = (0.0f64, 0.0f64, 0.0f64);
+    for (n, &sample) in sound.iter().enumerate() {
+        let window = f64::from(hann(n, sound.len()));
+        let phase = std::f64::consts::TAU * (f64::from(hz) * n as f64 / f64::from(rate_hz)).fract();
+        re += f64::from(sample) * window * phase.cos();
+        im += f64::from(sample) * window * phase.sin();
+        sum += window;
+    }
+    (20.0 * (2.0 * re.hypot(im) / sum).max(1e-9).log10()) as f32
+}
+
+/// The frequencies of the `count` highest peaks of the spectrum.
+pub fn peaks(sound: &[f32], rate_hz: f32, count: usize) -> Vec<f32> {
+    let length = sound.len().next_power_of_two() * 4;
+    let mut padded = vec![0.0; length];
+    for (n, &sample) in sound.iter().enumerate() {
+        padded[n] = sample * hann(n, sound.len());
+    }
+    let fft = RealFftPlanner::<f32>::new().plan_fft_forward(length);
+    let mut spectrum = fft.make_output_vec();
+    fft.process(&mut padded, &mut spectrum).unwrap();
+    let power: Vec<f32> = spectrum.iter().map(|bin| bin.norm()).collect();
+    // Side lobes are less than a main lobe (4 bins of the unpadded window) away.
+    let lobe = 2 * length / sound.len();
+    let mut tops: Vec<usize> = (1..power.len() - 1)
+        .filter(|&bin| {
+            let around = &power[bin.saturating_sub(lobe)..(bin + lobe + 1).min(power.len())];
+            around.iter().all(|&other| other <= power[bin])
+        })
+        .collect();
+    tops.sort_by(|&a, &b| power[b].total_cmp(&power[a]));
+    tops.truncate(count);
+    tops.into_iter()
+        .map(|bin| bin as f32 * rate_hz / length as f32)
+        .collect()
+}
+
+/// Root of the mean square.
+pub fn rms(sound: &[f32]) -> f32 {
+    (sound.iter().map(|s| s * s).sum::<f32>() / sound.len().max(1) as f32).sqrt()
+}
+
+/// The biggest difference between neighbours.
+pub fn biggest_step(sound: &[f32]) -> f32 {
+    sound
+        .windows(2)
+        .map(|w| (w[1] - w[0]).abs())
+        .fold(0.0, f32::max)
+}
+
+/// The longest stretch quieter than `threshold`, samples.
+pub fn longest_gap(sound: &[f32], threshold: f32) -> usize {
+    let (mut longest, mut now) = (0, 0);
+    for sample in sound {
+        now = if sample.abs() < threshold { now + 1 } else { 0 };
+        longest = longest.max(now);
+    }
+    longest
+}
+
+fn hann(n: usize, length: usize) -> f32 {
+    0.5 - 0.5 * (TAU * (n as f32 + 0.5) / length as f32).cos()
+}
+
+/// Seeded random numbers (xorshift64*): the same in every run.
+pub struct Random(u64);
+
+impl Random {
+    /// Any seed but 0.
+    pub fn new(seed: u64) -> Self {
+        Self(seed.max(1))
+    }
+
+    /// 0.0 to 1.0.
+    pub fn uniform(&mut self) -> f64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Exponentially distributed with this mean.
+    pub fn exponential(&mut self, mean: f64) -> f64 {
+        -mean * (1.0 - self.uniform()).ln()
+    }
+}

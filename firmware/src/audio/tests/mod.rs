@@ -1,0 +1,7 @@
+//! The whole pipeline in virtual time: the test's loop is the clock.
+
+mod call;
+mod commands;
+pub mod measure;
+pub mod rig;
+mod speech;

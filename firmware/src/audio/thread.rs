@@ -1,0 +1,173 @@
+//! The real-time thread: one device, one engine, a loop.
+
+use super::Engine;
+use offhook_hal::audio::{AudioError, DuplexAudio, PERIOD_FRAMES};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+/// What is left when the thread has ended.
+pub struct Ended {
+    /// To be used again with the same or another device.
+    pub engine: Engine,
+    /// Stopped.
+    pub device: Box<dyn DuplexAudio>,
+    /// Why; `None`: it was asked to.
+    pub error: Option<AudioError>,
+}
+
+/// A running audio thread. Dropping it stops it.
+pub struct AudioThread {
+    stop: Arc<AtomicBool>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl AudioThread {
+    /// Asks the thread to end after the present period; `on_end` is called by it then.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for AudioThread {
+    /// Waits for the thread: a period at most, unless the device hangs or `on_end` is slow. When `on_end` itself drops
+    /// this, it is not waited for.
+    fn drop(&mut self) {
+        self.stop();
+        if let Some(handle) = self.handle.take()
+            && handle.thread().id() != std::thread::current().id()
+        {
+            // A panic of the thread has been reported by the panic hook.
+            let _ = handle.join();
+        }
+    }
+}
+
+/// Starts the device and the thread "audio". `on_end` is called on that thread, once, when the device fails (also if it
+/// cannot be started) or [`AudioThread::stop`] was called; it gets engine and device back.
+///
+/// # Errors
+/// If the system has no thread to give; engine and device are lost then.
+pub fn spawn(
+    device: Box<dyn DuplexAudio>,
+    engine: Engine,
+    on_end: impl FnOnce(Ended) + Send + 'static,
+) -> std::io::Result<AudioThread> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    let handle = std::thread::Builder::new()
+        .name("audio".into())
+        .spawn(move || on_end(run(device, engine, &asked)))?;
+    Ok(AudioThread {
+        stop,
+        handle: Some(handle),
+    })
+}
+
+fn run(mut device: Box<dyn DuplexAudio>, mut engine: Engine, stop: &AtomicBool) -> Ended {
+    let error = match device.start() {
+        Ok(()) => exchange(device.as_mut(), &mut engine, stop).err(),
+        Err(error) => Some(error),
+    };
+    device.stop();
+    Ended {
+        engine,
+        device,
+        error,
+    }
+}
+
+fn exchange(
+    device: &mut dyn DuplexAudio,
+    engine: &mut Engine,
+    stop: &AtomicBool,
+) -> Result<(), AudioError> {
+    let mut capture = [0; PERIOD_FRAMES];
+    let mut playback = [0; PERIOD_FRAMES];
+    while !stop.load(Ordering::Relaxed) {
+        let report = device.exchange(&playback, &mut capture)?;
+        engine.note_device(&report);
+        engine.process(&capture, &mut playback);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::{AudioCommand, EngineConfig, pipeline};
+    use offhook_hal::audio::{ManualAudio, PeriodReport};
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn the_engine_comes_back_from_a_lost_device_and_runs_again() {
+        let (engine, mut control, _ports) = pipeline(EngineConfig::default()).unwrap();
+        let (device, tape) = ManualAudio::new();
+        let (ended, end) = channel();
+        tape.set_next(Ok(PeriodReport {
+            xruns: 3,
+            ..PeriodReport::default()
+        }));
+        let tell = ended.clone();
+        let thread = spawn(Box::new(device), engine, move |end| tell.send(end).unwrap()).unwrap();
+        while control.counters().xruns == 0 {
+            std::thread::yield_now();
+        }
+        tape.set_next(Err(AudioError::NotStarted));
+        let first = end.recv().unwrap();
+        assert!(first.error.is_some());
+        assert_eq!(control.counters().xruns, 3);
+        drop(thread);
+
+        control.send(AudioCommand::Listen(true)).unwrap();
+        control
+            .send(AudioCommand::Tone(Some(crate::audio::Tone::Dial)))
+            .unwrap();
+        tape.take_played();
+        let before = control.counters().periods;
+        let thread = spawn(first.device, first.engine, move |end| {
+            ended.send(end).unwrap();
+        })
+        .unwrap();
+        while control.counters().periods < before + 10 {
+            std::thread::yield_now();
+        }
+        thread.stop();
+        let second = end.recv().unwrap();
+        assert!(second.error.is_none());
+        assert!(
+            tape.take_played().iter().any(|&sample| sample > 1000),
+            "the dial tone is heard"
+        );
+        assert!(control.levels().ear_dbfs > -20.0);
+    }
+
+    #[test]
+    fn a_device_that_cannot_start_is_reported() {
+        struct Broken(ManualAudio);
+        impl DuplexAudio for Broken {
+            fn start(&mut self) -> Result<(), AudioError> {
+                Err(AudioError::NotStarted)
+            }
+            fn exchange(
+                &mut self,
+                playback: &offhook_hal::audio::Period,
+                capture: &mut offhook_hal::audio::Period,
+            ) -> Result<PeriodReport, AudioError> {
+                self.0.exchange(playback, capture)
+            }
+            fn stop(&mut self) {}
+            fn format(&self) -> &offhook_hal::audio::StreamFormat {
+                self.0.format()
+            }
+        }
+        let (engine, _control, _ports) = pipeline(EngineConfig::default()).unwrap();
+        let (ended, end) = channel();
+        let device = Box::new(Broken(ManualAudio::new().0));
+        let _thread = spawn(device, engine, move |end| ended.send(end).unwrap()).unwrap();
+        assert!(matches!(
+            end.recv().unwrap().error,
+            Some(AudioError::NotStarted)
+        ));
+    }
+}
