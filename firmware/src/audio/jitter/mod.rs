@@ -27,7 +27,7 @@ use super::{Frame, RtpPacket, StreamCounters};
 use delay::DelayEstimator;
 use offhook_hal::audio::PERIOD_FRAMES;
 use pcm::Pcm;
-use ring::{Held, PacketRing};
+use ring::{PacketRing, Place};
 use sequence::{Sequence, Timestamps, Verdict};
 use source::{Source, Who};
 use std::time::Instant;
@@ -251,13 +251,14 @@ impl JitterBuffer {
             return;
         }
         self.slack = timestamp - self.playing();
-        if self.ring.insert(Held {
-            sequence,
-            timestamp,
-            payload: packet.payload,
-        }) {
-            self.counters.late += 1;
-        }
+        let pushed_out = self.ring.insert(
+            Place {
+                sequence,
+                timestamp,
+            },
+            packet.payload,
+        );
+        self.counters.late += u64::from(pushed_out);
     }
 
     /// Lets the sound of the former source die away, and starts the decoder anew.
@@ -280,17 +281,18 @@ impl JitterBuffer {
 
     /// Starts to play when it is the first packet's time.
     fn begin(&mut self, now: Instant) -> bool {
-        let (sequence, timestamp) = loop {
-            let Some(first) = self.ring.first() else {
+        let Place {
+            sequence,
+            timestamp,
+        } = loop {
+            let (Some(first), Some(last)) = (self.ring.first(), self.ring.last()) else {
                 return false;
             };
-            let (sequence, timestamp) = (first.sequence, first.timestamp);
-            let ahead = self.ring.last().map_or(timestamp, |last| last.timestamp) - timestamp;
-            if (ahead as f64) <= self.delay.target() + START_EXCESS {
-                break (sequence, timestamp);
+            let ahead = (last.timestamp - first.timestamp) as f64;
+            if ahead <= self.delay.target() + START_EXCESS {
+                break first;
             }
-            self.ring.take(sequence);
-            self.counters.late += 1;
+            self.leave_out(first.sequence);
         };
         let early = self.delay.target() - self.delay.delay(now, timestamp);
         let silence = early.max(0.0) as usize;
@@ -310,10 +312,13 @@ impl JitterBuffer {
 
     /// Decodes a packet, recovers or conceals one, or stalls. False if the far end has gone silent.
     fn go_on(&mut self, decoder: &mut impl Decode, now: Instant) -> bool {
-        let Some(first) = self.ring.first() else {
+        let Some(Place {
+            sequence,
+            timestamp,
+        }) = self.ring.first()
+        else {
             return self.stall(decoder);
         };
-        let (sequence, timestamp) = (first.sequence, first.timestamp);
         let gap = timestamp - self.next_timestamp;
         if gap > MAX_GAP {
             // Nothing to say for so long: begin again, with the right delay.
@@ -329,7 +334,7 @@ impl JitterBuffer {
         if gap > 0 {
             self.fill(decoder, sequence, gap as usize);
         } else {
-            self.play(decoder, sequence, now);
+            self.play(decoder, sequence, timestamp, now);
         }
         true
     }
@@ -360,26 +365,22 @@ impl JitterBuffer {
         length: usize,
         gap: usize,
     ) -> bool {
-        let Some(held) = self.ring.take(sequence) else {
-            return false;
-        };
-        let recovered = decoder.recover(&held.payload, self.pcm.room(length));
+        let recovered = decoder.recover(self.ring.payload(sequence), self.pcm.room(length));
         if recovered {
             self.pcm.commit_without(length - gap, length);
         }
-        self.ring.insert(held);
         recovered
     }
 
     /// Decodes the first waiting packet.
-    fn play(&mut self, decoder: &mut impl Decode, sequence: i64, now: Instant) {
-        let Some(held) = self.ring.take(sequence) else {
-            return;
-        };
+    fn play(&mut self, decoder: &mut impl Decode, sequence: i64, timestamp: i64, now: Instant) {
         self.give_up_to(sequence);
         self.next_sequence = Some(sequence + 1);
-        let overlap = (self.next_timestamp - held.timestamp).max(0) as usize;
-        let Some(samples) = decoder.decode(&held.payload, self.pcm.room(MAX_PACKET_SAMPLES)) else {
+        let overlap = (self.next_timestamp - timestamp).max(0) as usize;
+        let room = self.pcm.room(MAX_PACKET_SAMPLES);
+        let decoded = decoder.decode(self.ring.payload(sequence), room);
+        self.ring.remove(sequence);
+        let Some(samples) = decoded else {
             self.counters.refused += 1;
             self.conceal(decoder, self.packet_samples);
             self.next_timestamp += self.packet_samples as i64;
@@ -389,7 +390,7 @@ impl JitterBuffer {
         // What was concealed already is left out; but a sender whose timestamps overlap by whole packets is played.
         let skip = if overlap < samples { overlap } else { 0 };
         self.pcm.commit_without(skip, samples);
-        self.next_timestamp = held.timestamp + samples as i64;
+        self.next_timestamp = timestamp + samples as i64;
         self.stalled = 0;
         let decoded = samples - skip;
         if self.fade_in {
@@ -440,14 +441,19 @@ impl JitterBuffer {
         let Some(first) = self.ring.first() else {
             return;
         };
-        let sequence = first.sequence;
-        if self.ring.len() > 1 && self.next_sequence == Some(sequence) {
-            self.ring.take(sequence);
-            self.next_sequence = Some(sequence + 1);
+        if self.ring.len() > 1 && self.next_sequence == Some(first.sequence) {
+            self.leave_out(first.sequence);
             self.next_timestamp += self.packet_samples as i64;
             self.slack -= self.packet_samples as i64;
-            self.counters.late += 1;
         }
+    }
+
+    /// Drops the first waiting packet: it has come too late.
+    fn leave_out(&mut self, sequence: i64) {
+        self.ring.remove(sequence);
+        self.give_up_to(sequence);
+        self.next_sequence = Some(sequence + 1);
+        self.counters.late += 1;
     }
 
     /// Nothing waits.

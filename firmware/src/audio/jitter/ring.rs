@@ -5,20 +5,20 @@ use crate::audio::codec::Payload;
 /// Packets held at most: 1.28 s of 20 ms packets. The oldest is dropped for a newer one beyond.
 pub const CAPACITY: usize = 64;
 
-/// A packet in its place.
-#[derive(Debug)]
-pub struct Held {
+/// A packet's place in the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
     /// Extended sequence number.
     pub sequence: i64,
     /// Extended timestamp, samples at 48 kHz.
     pub timestamp: i64,
-    /// Encoded audio.
-    pub payload: Payload,
 }
 
-/// A window of [`CAPACITY`] sequence numbers; a packet's place is its number modulo the capacity.
+/// A window of [`CAPACITY`] sequence numbers; a packet's slot is its number modulo the capacity.
 pub struct PacketRing {
-    slots: Box<[Option<Held>]>,
+    /// Apart from the payloads, so that looking for the first one stays within a few cache lines.
+    places: [Option<Place>; CAPACITY],
+    payloads: Box<[Payload]>,
     held: usize,
 }
 
@@ -26,7 +26,8 @@ impl PacketRing {
     /// Empty; allocates.
     pub fn new() -> Self {
         Self {
-            slots: (0..CAPACITY).map(|_| None).collect(),
+            places: [None; CAPACITY],
+            payloads: (0..CAPACITY).map(|_| Payload::new()).collect(),
             held: 0,
         }
     }
@@ -36,40 +37,60 @@ impl PacketRing {
         self.held
     }
 
-    /// Puts a packet in its place. The packet that was there, a whole window older or newer, is dropped; true if
+    /// Puts a packet in its slot. The packet that was there, a whole window older or newer, is dropped; true if
     /// there was one.
-    pub fn insert(&mut self, packet: Held) -> bool {
-        let slot = &mut self.slots[index(packet.sequence)];
-        let dropped = slot.replace(packet).is_some();
+    pub fn insert(&mut self, place: Place, payload: Payload) -> bool {
+        let slot = slot(place.sequence);
+        self.payloads[slot] = payload;
+        let dropped = self.places[slot].replace(place).is_some();
         self.held += usize::from(!dropped);
         dropped
     }
 
     /// The packet with the lowest number.
-    pub fn first(&self) -> Option<&Held> {
-        self.slots.iter().flatten().min_by_key(|held| held.sequence)
+    pub fn first(&self) -> Option<Place> {
+        if self.held == 0 {
+            return None;
+        }
+        self.places
+            .iter()
+            .flatten()
+            .min_by_key(|place| place.sequence)
+            .copied()
     }
 
     /// The packet with the highest number.
-    pub fn last(&self) -> Option<&Held> {
-        self.slots.iter().flatten().max_by_key(|held| held.sequence)
+    pub fn last(&self) -> Option<Place> {
+        self.places
+            .iter()
+            .flatten()
+            .max_by_key(|place| place.sequence)
+            .copied()
     }
 
-    /// Takes the packet with this number out.
-    pub fn take(&mut self, sequence: i64) -> Option<Held> {
-        let taken = self.slots[index(sequence)].take_if(|held| held.sequence == sequence);
-        self.held -= usize::from(taken.is_some());
-        taken
+    /// What the packet with this number carries; empty if it is not here.
+    pub fn payload(&self, sequence: i64) -> &[u8] {
+        let slot = slot(sequence);
+        match self.places[slot] {
+            Some(place) if place.sequence == sequence => &self.payloads[slot],
+            _ => &[],
+        }
+    }
+
+    /// Drops the packet with this number.
+    pub fn remove(&mut self, sequence: i64) {
+        let slot = &mut self.places[slot(sequence)];
+        self.held -= usize::from(slot.take_if(|place| place.sequence == sequence).is_some());
     }
 
     /// Drops all.
     pub fn clear(&mut self) {
-        self.slots.fill_with(|| None);
+        self.places.fill(None);
         self.held = 0;
     }
 }
 
-fn index(sequence: i64) -> usize {
+fn slot(sequence: i64) -> usize {
     sequence.rem_euclid(CAPACITY as i64) as usize
 }
 
@@ -77,23 +98,29 @@ fn index(sequence: i64) -> usize {
 mod tests {
     use super::*;
 
-    fn held(sequence: i64) -> Held {
-        Held {
-            sequence,
-            timestamp: sequence * 960,
-            payload: Payload::new(),
-        }
+    fn insert(ring: &mut PacketRing, sequence: i64) -> bool {
+        let payload = Payload::from_slice(&[sequence as u8]).unwrap();
+        ring.insert(
+            Place {
+                sequence,
+                timestamp: sequence * 960,
+            },
+            payload,
+        )
     }
 
     #[test]
     fn gives_them_back_in_order() {
         let mut ring = PacketRing::new();
         for sequence in [70, 66, 128, 67] {
-            assert!(!ring.insert(held(sequence)));
+            assert!(!insert(&mut ring, sequence));
         }
         let mut order = Vec::new();
-        while let Some(sequence) = ring.first().map(|held| held.sequence) {
-            order.push(ring.take(sequence).unwrap().sequence);
+        while let Some(Place { sequence, .. }) = ring.first() {
+            assert_eq!(ring.payload(sequence), [sequence as u8]);
+            ring.remove(sequence);
+            assert!(ring.payload(sequence).is_empty());
+            order.push(sequence);
         }
         assert_eq!(order, [66, 67, 70, 128]);
         assert_eq!(ring.len(), 0);
@@ -103,13 +130,14 @@ mod tests {
     fn a_newer_packet_pushes_out_the_one_a_window_older() {
         let mut ring = PacketRing::new();
         for sequence in 0..CAPACITY as i64 {
-            assert!(!ring.insert(held(sequence)));
+            assert!(!insert(&mut ring, sequence));
         }
-        assert!(ring.insert(held(CAPACITY as i64)));
+        assert!(insert(&mut ring, CAPACITY as i64));
         assert_eq!((ring.len(), ring.first().unwrap().sequence), (CAPACITY, 1));
         assert_eq!(ring.last().unwrap().sequence, CAPACITY as i64);
-        assert!(ring.take(0).is_none());
+        ring.remove(0);
+        assert_eq!(ring.len(), CAPACITY);
         ring.clear();
-        assert!(ring.first().is_none());
+        assert_eq!((ring.first(), ring.last()), (None, None));
     }
 }

@@ -16,8 +16,12 @@ fn vowel(samples: usize) -> Vec<f32> {
         (TAU * (140.0 * k as f32 * n as f32 / 48_000.0).fract()).sin() / k as f32
     };
     let loudness = |n: usize| 0.12 + 0.06 * (TAU * 4.0 * (n % 48_000) as f32 / 48_000.0).sin();
+    // 140 Hz repeat after 2400 samples.
+    let cycle: Vec<f32> = (0..2400)
+        .map(|n| (1..16).map(|k| harmonic(k, n)).sum())
+        .collect();
     (0..samples)
-        .map(|n| (1..16).map(|k| harmonic(k, n)).sum::<f32>() * loudness(n))
+        .map(|n| cycle[n % 2400] * loudness(n))
         .collect()
 }
 
