@@ -91,6 +91,21 @@ mod tests {
     }
 
     #[test]
+    fn another_candidate_starts_anew() {
+        let start = Instant::now();
+        let ms = |ms| start + Duration::from_millis(ms);
+        let mut dial = Debouncer::new(0, Duration::from_millis(5));
+        assert_eq!(dial.update(1, ms(0)), None);
+        assert_eq!(dial.update(2, ms(3)), None);
+        assert_eq!(dial.update(2, ms(7)), None);
+        let change = Change {
+            value: 2,
+            since: ms(3),
+        };
+        assert_eq!(dial.update(2, ms(8)), Some(change));
+    }
+
+    #[test]
     fn without_a_window_every_reading_counts() {
         let now = Instant::now();
         let mut contact = Debouncer::new(0, Duration::ZERO);

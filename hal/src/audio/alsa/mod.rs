@@ -23,11 +23,12 @@ use super::{
 /// Periods of silence queued before the start: what is played is at least this far ahead, so that
 /// the thread may be late by one period without an underrun.
 const PRIMED_PERIODS: usize = 2;
-/// A device that has not moved by one period after this time is dead: fifty periods, more than a USB
-/// bus or a suspended power domain ever takes.
-const DEVICE_TIMEOUT: Duration = Duration::from_millis(500);
-/// Restarts within one exchange before the device counts as lost.
-const MAX_RESTARTS: u32 = 3;
+/// A device that has not moved by one period after this time is dead. A card does it in 10 ms; a USB
+/// headset that wakes up takes longer, and an idle PulseAudio has been seen to take 2 s.
+const DEVICE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Restarts within one exchange before the device counts as lost: each takes at least a period
+/// on a device that works, so that a broken one cannot keep the real-time thread spinning.
+const MAX_RESTARTS: u32 = 50;
 
 /// Capture and playback of ALSA PCMs, or one of the two.
 #[derive(Debug)]
@@ -113,7 +114,7 @@ impl AlsaDuplex {
             playback.start()?;
         }
         if let Some(capture) = &self.capture {
-            // Linked, it has been started with the playback.
+            // Linked, it was started with the playback.
             capture.start()?;
         }
         self.running = true;
@@ -187,7 +188,7 @@ impl DuplexAudio for AlsaDuplex {
             };
             // A card that was suspended needs to be woken; until it is, the phone hears nothing.
             let repairable = fault.is_xrun() || fault.is_suspend();
-            if !repairable || xruns >= MAX_RESTARTS || began.elapsed() > 2 * DEVICE_TIMEOUT {
+            if !repairable || xruns >= MAX_RESTARTS || began.elapsed() > DEVICE_TIMEOUT {
                 self.halt();
                 return Err(self.lost(fault));
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use alsa::pcm::{Access, Format, Frames, HwParams, PCM, State};
 
+use super::PRIMED_PERIODS;
 use super::port::{Fault, Port};
 use crate::audio::{AudioError, BUFFER_FRAMES, Direction, PERIOD_FRAMES, Period, RATE_HZ};
 
@@ -273,9 +274,13 @@ impl Negotiation<'_> {
         params
             .set_avail_min(wake_frames as Frames)
             .map_err(refused)?;
-        // Never by itself: both directions are started together.
-        let boundary = params.get_boundary().map_err(refused)?;
-        params.set_start_threshold(boundary).map_err(refused)?;
+        // Playback starts with its last primed period (sound servers behind alsa-lib wait for this
+        // many frames whatever is started), capture only when it is told to.
+        let threshold = match self.direction {
+            Direction::Playback => (PRIMED_PERIODS * PERIOD_FRAMES) as Frames,
+            Direction::Capture => params.get_boundary().map_err(refused)?,
+        };
+        params.set_start_threshold(threshold).map_err(refused)?;
         // Stop when the buffer is empty (or full): an xrun must be seen.
         params
             .set_stop_threshold(BUFFER_FRAMES as Frames)

@@ -191,7 +191,7 @@ fn a_dead_or_unplugged_card_is_an_error_until_started_again() {
         (&[TIMEOUT][..], &[][..], "capture", 0),
         (&[ENODEV], &[], "capture", ENODEV),
         (&[0], &[ENODEV], "playback", ENODEV),
-        (&[EPIPE; 9], &[], "capture", EPIPE),
+        (&[EPIPE; 60], &[], "capture", EPIPE),
     ] {
         let (mut device, _log) = device(Some(capture), Some(playback));
         let error = exchange(&mut device).unwrap_err();
