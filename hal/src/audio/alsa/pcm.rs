@@ -240,13 +240,13 @@ impl Negotiation<'_> {
             })?;
         let period = wanted.period_frames;
         params
-            .set_period_size(Frames::from(period), alsa::ValueOr::Nearest)
+            .set_period_size(period as Frames, alsa::ValueOr::Nearest)
             .map_err(|_| {
                 let range = range(params.get_period_size_min(), params.get_period_size_max());
                 self.unsupported("period of frames", period, &range)
             })?;
         let buffer = wanted.buffer_frames;
-        params.set_buffer_size(Frames::from(buffer)).map_err(|_| {
+        params.set_buffer_size(buffer as Frames).map_err(|_| {
             let range = range(params.get_buffer_size_min(), params.get_buffer_size_max());
             self.unsupported("buffer of frames", buffer, &range)
         })?;
