@@ -3,6 +3,7 @@
 use super::id::{CommunicationId, ConversationId, Jid, ParticipantId, StationId, UserId};
 use crate::device::Private;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// `GET /organizations/me`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -50,8 +51,8 @@ pub struct UserStations {
     pub last_associated_station: Option<StationRef>,
 }
 
-/// A reference to a station.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// A reference to a station. `Debug` hides its name: it usually contains a person's.
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StationRef {
     /// Id.
@@ -60,8 +61,8 @@ pub struct StationRef {
     pub name: Option<String>,
 }
 
-/// `GET /stations/{id}` (2.2).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// `GET /stations/{id}` (2.2). `Debug` hides its name: it usually contains a person's.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Station {
     /// Id.
@@ -82,6 +83,29 @@ pub struct Station {
     pub web_rtc_force_turn: bool,
     /// Line appearances: 1, or more (usually 100).
     pub web_rtc_call_appearances: Option<u32>,
+}
+
+impl fmt::Debug for StationRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StationRef")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Station {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Station")
+            .field("id", &self.id)
+            .field("type", &self.r#type)
+            .field(
+                "web_rtc_persistent_enabled",
+                &self.web_rtc_persistent_enabled,
+            )
+            .field("web_rtc_force_turn", &self.web_rtc_force_turn)
+            .field("web_rtc_call_appearances", &self.web_rtc_call_appearances)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Station {
@@ -115,8 +139,8 @@ pub struct ConversationEvent {
 #[serde(transparent)]
 pub struct RawJson(pub serde_json::Value);
 
-impl std::fmt::Debug for RawJson {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for RawJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(private JSON)")
     }
 }

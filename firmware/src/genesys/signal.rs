@@ -75,7 +75,8 @@ pub struct Propose {
     pub from_user: Option<String>,
 }
 
-/// An offer.
+/// An offer. On the Jingle path another offer of a known session is an ICE restart by the gateway (5.4): it is
+/// answered in place, on the same peer connection.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Offer {
     /// Session id.

@@ -6,6 +6,7 @@ use crate::genesys::environment::Endpoint;
 use crate::genesys::tls::{cause_chain, tls_cause};
 use crate::genesys::xml::MAX_BYTES;
 use futures_util::{SinkExt, StreamExt, future};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -92,15 +93,13 @@ pub(super) async fn open(
         .await
         .map_err(|e| refused(endpoint, &e))?;
     let (outgoing, incoming) = socket.split();
-    let broken =
-        |error: &WsError| LinkError(format!("the WebSocket broke: {}", cause_chain(error)));
     Ok(Link {
         outgoing: Box::pin(
             outgoing
-                .sink_map_err(move |e| broken(&e))
+                .sink_map_err(|error| broken(&error))
                 .with(|text: String| future::ready(Ok(Message::text(text)))),
         ),
-        incoming: Box::pin(incoming.filter_map(move |message| {
+        incoming: Box::pin(incoming.filter_map(|message| {
             future::ready(match message {
                 Ok(Message::Text(text)) => Some(Ok(text.as_str().to_owned())),
                 Ok(Message::Close(frame)) => Some(Err(LinkError(match frame {
@@ -113,6 +112,15 @@ pub(super) async fn open(
             })
         })),
     })
+}
+
+fn broken(error: &WsError) -> LinkError {
+    match error {
+        WsError::Io(io) if io.kind() == ErrorKind::UnexpectedEof => {
+            LinkError("the connection was cut".to_owned())
+        }
+        error => LinkError(format!("the WebSocket broke: {}", cause_chain(error))),
+    }
 }
 
 fn refused(endpoint: &Endpoint, error: &WsError) -> OpenError {

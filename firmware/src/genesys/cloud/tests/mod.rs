@@ -39,11 +39,11 @@ fn healthy() -> impl Fn(&str) -> Answer + Send + Sync {
         "GET /users/me?expand=station" => Answer::json(
             200,
             &json!({"id":"U","name":"Agent Smith","chat":{"jabberId":BARE},
-                    "station":{"effectiveStation":{"id":"ST"}}}),
+                    "station":{"effectiveStation":{"id":"ST","name":"Agent Smith WebRTC"}}}),
         ),
         "GET /stations/ST" => Answer::json(
             200,
-            &json!({"id":"ST","name":"S","type":"inin_webrtc_softphone","webRtcCallAppearances":1}),
+            &json!({"id":"ST","name":"Agent Smith WebRTC","type":"inin_webrtc_softphone","webRtcCallAppearances":1}),
         ),
         "POST /notifications/channels?connectionType=streaming" => {
             let n = channels.fetch_add(1, Ordering::Relaxed) + 1;
