@@ -27,7 +27,10 @@ after(async () => {
 
 /** The simulator hears the page's microphone: within 1 dB, and nothing else. */
 const heardByFarEnd = ({ leg }) =>
-  leg && Math.abs(leg.levelIn.dominantHz - MICROPHONE.hz) < 5 && leg.levelIn.purity > 0.9;
+  leg &&
+  Math.abs(leg.levelIn.dominantHz - MICROPHONE.hz) < 5 &&
+  Math.abs(leg.levelIn.dbfs - MICROPHONE.dbfs) < 1 &&
+  leg.levelIn.purity > 0.97;
 const silentAtFarEnd = ({ leg }) => leg && leg.levelIn.dbfs < -60;
 
 for (const form of ['sdpOverXmpp', 'jingle']) {
@@ -70,9 +73,6 @@ for (const form of ['sdpOverXmpp', 'jingle']) {
     test('takes a call, mutes, holds, and sees the far end hang up', async () => {
       const id = await simulator.callUser({ to: user.userId, form });
       await answered(id);
-      const { leg } = await simulator.call(id);
-      assert.ok(Math.abs(leg.levelIn.dbfs - MICROPHONE.dbfs) < 2, `level ${leg.levelIn.dbfs} dBFS`);
-
       let since = await phone.now();
       await phone.call('setAudioMute', { conversationId: id, mute: true });
       await phone.state(id, { muted: true }, since);
@@ -155,7 +155,7 @@ for (const form of ['sdpOverXmpp', 'jingle']) {
 
     test('had no error and broke no rule', async () => {
       await phone.hadNoErrors();
-      assert.deepEqual(await simulator.violations(), [], await simulator.log());
+      await simulator.brokeNoRule();
     });
   });
 }

@@ -37,9 +37,9 @@ window.ear = {
     this.firstSoundAt = null;
   },
 
-  /** getStats of the newest peer, by type. */
+  /** getStats of the newest peer with a remote track, by type. */
   async stats() {
-    const peer = this.peers.at(-1);
+    const peer = this.peers.findLast(({ heard }) => heard);
     const stats = peer ? [...(await peer.getStats()).values()] : [];
     return Object.fromEntries(stats.map((stat) => [stat.type, stat]));
   },
@@ -81,9 +81,16 @@ window.ear = {
     constructor(...options) {
       super(...options);
       window.ear.peers.push(this);
-      // What the last call's meter holds is not what this call hears.
-      window.ear.meter = null;
-      this.addEventListener('track', ({ track }) => listen(track));
+      this.addEventListener('track', ({ track }) => {
+        this.heard = true;
+        listen(track);
+      });
+    }
+
+    close() {
+      super.close();
+      // What the meter holds of this call is not what the next one hears.
+      if (this.heard) window.ear.meter = null;
     }
   };
 }

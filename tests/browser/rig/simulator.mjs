@@ -63,20 +63,23 @@ export class Simulator {
 
   /** Waits until the report of a call satisfies a condition. */
   untilCall(id, what, condition) {
+    let report;
     return until(`call ${id}: ${what}`, async () => {
-      const report = await this.call(id);
+      report = await this.call(id);
       return condition(report) && report;
+    }).catch((error) => {
+      throw new Error(`${error.message}\n${JSON.stringify(report)}`);
     });
   }
 
-  violations() {
-    return this.ask('GET', '/sim/violations');
-  }
-
-  /** The last lines of what the simulator saw, for a failed test. */
-  async log(lines = 60) {
+  /** No rule was broken since the last time this was asked. */
+  async brokeNoRule() {
+    const broken = await this.ask('GET', '/sim/violations');
+    await this.ask('DELETE', '/sim/violations');
+    if (broken.length === 0) return;
     const log = await this.ask('GET', '/sim/log?since=0');
-    return log.slice(-lines).map((line) => JSON.stringify(line)).join('\n');
+    const last = log.slice(-30).map(({ kind, text }) => `${kind} ${text.slice(0, 400)}`);
+    throw new Error(`broken rules: ${JSON.stringify(broken, null, 1)}\n${last.join('\n')}`);
   }
 
   async stop() {

@@ -110,7 +110,6 @@ fn call_participant(one: &Participant, clock: WallClock) -> Value {
         "startTime": clock.iso(one.started),
         "purpose": one.purpose.as_str(),
         "state": call.state.as_str(),
-        "initialState": call.initial.as_str(),
         "direction": call.direction.as_str(),
         "held": call.held,
         "muted": call.muted,

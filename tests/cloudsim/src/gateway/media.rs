@@ -315,9 +315,13 @@ impl Session {
         Ok(())
     }
 
+    /// Told once: after a fault of the transport every packet fails, and the error quotes the packet.
     fn fail(&self, error: &anyhow::Error) {
-        tracing::warn!(%error, "the gateway's media");
-        lock(&self.media.shared).report.error = Some(format!("{error:#}"));
+        let text: String = format!("{error:#}").chars().take(160).collect();
+        let first = lock(&self.media.shared).report.error.replace(text.clone()).is_none();
+        if first {
+            tracing::warn!(error = text, "the gateway's media");
+        }
     }
 }
 

@@ -86,6 +86,13 @@ impl Native {
         let peer = build(&config, tap, handler).await?;
         let track = Arc::new(track(&config, ssrc));
         peer.add_track(track.clone()).await.context("adding the gateway's track")?;
+        // Left alone, the stack offers nothing but the track's own codec.
+        for transceiver in peer.get_transceivers().await {
+            transceiver
+                .set_codec_preferences(codecs(&config))
+                .await
+                .context("choosing the codecs to offer")?;
+        }
         let media = Media {
             shared: shared.clone(),
             events: events.clone(),
@@ -265,18 +272,10 @@ fn telephone_event(config: &LegConfig) -> Option<(u8, u32)> {
 
 async fn build(config: &LegConfig, tap: Tap, handler: Handler) -> Result<Arc<dyn PeerConnection>> {
     let mut engine = MediaEngine::default();
-    for codec in &config.codecs {
-        register(&mut engine, rtp_codec(*codec), codec.payload_type())?;
-    }
-    if let Some((payload_type, clock_rate)) = telephone_event(config) {
-        let codec = RTCRtpCodec {
-            mime_type: "audio/telephone-event".to_owned(),
-            clock_rate,
-            channels: 1,
-            sdp_fmtp_line: "0-15".to_owned(),
-            rtcp_feedback: Vec::new(),
-        };
-        register(&mut engine, codec, payload_type)?;
+    for codec in codecs(config) {
+        engine
+            .register_codec(codec, RtpCodecKind::Audio)
+            .context("registering a codec")?;
     }
     let registry = configure_rtcp_reports(Registry::new()).with(interceptor::SLOT.into(), tap);
     let settings = SettingEngineBuilder::new()
@@ -295,21 +294,35 @@ async fn build(config: &LegConfig, tap: Tap, handler: Handler) -> Result<Arc<dyn
     Ok(Arc::new(peer))
 }
 
-fn register(engine: &mut MediaEngine, rtp_codec: RTCRtpCodec, payload_type: u8) -> Result<()> {
-    let parameters = RTCRtpCodecParameters {
+/// Everything offered, in order.
+fn codecs(config: &LegConfig) -> Vec<RTCRtpCodecParameters> {
+    let parameters = |rtp_codec, payload_type| RTCRtpCodecParameters {
         rtp_codec,
         payload_type,
         ..RTCRtpCodecParameters::default()
     };
-    engine
-        .register_codec(parameters, RtpCodecKind::Audio)
-        .context("registering a codec")
+    let audio = config
+        .codecs
+        .iter()
+        .map(|codec| parameters(rtp_codec(*codec), codec.payload_type()));
+    let event = telephone_event(config).map(|(payload_type, clock_rate)| {
+        let codec = RTCRtpCodec {
+            mime_type: "audio/telephone-event".to_owned(),
+            clock_rate,
+            channels: 0,
+            sdp_fmtp_line: "0-15".to_owned(),
+            rtcp_feedback: Vec::new(),
+        };
+        parameters(codec, payload_type)
+    });
+    audio.chain(event).collect()
 }
 
 fn rtp_codec(codec: Codec) -> RTCRtpCodec {
     let (channels, fmtp) = match codec {
         Codec::Opus => (2, "minptime=10;useinbandfec=1"),
-        Codec::Pcmu | Codec::Pcma => (1, ""),
+        // One channel is left unsaid (RFC 8866 section 6.6).
+        Codec::Pcmu | Codec::Pcma => (0, ""),
     };
     RTCRtpCodec {
         mime_type: format!("audio/{}", codec.name()),

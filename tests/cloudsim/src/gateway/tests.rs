@@ -22,10 +22,15 @@ struct Call {
 
 impl Call {
     async fn up(config: LegConfig) -> Self {
+        Self::up_with(config, &[]).await
+    }
+
+    /// With an answerer that lacks some of the offered payload types.
+    async fn up_with(config: LegConfig, lacking: &[u8]) -> Self {
         let (sender, mut events) = mpsc::unbounded_channel();
         let leg = Leg::new(config, sender).await.unwrap();
         let offer = leg.offer().await.unwrap();
-        let mut phone = Answerer::new(&offer).await;
+        let mut phone = Answerer::new(&offer, lacking).await;
         leg.answer(phone.answer()).await.unwrap();
         // Trickle in both directions until the connection stands.
         loop {
@@ -114,6 +119,17 @@ async fn tones_are_heard_both_ways_in_pcmu() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tones_are_heard_both_ways_in_pcma() {
     tones_both_ways(Codec::Pcma).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_phone_without_opus_is_spoken_to_in_what_it_has() {
+    let mut call = Call::up_with(LegConfig::default(), &[111, 0, 110]).await;
+    call.phone.say_tone(Codec::Pcma, PHONE_HZ);
+    let report = call.until("the phone's tone", |r| hears(&r.level_in, PHONE_HZ)).await;
+    assert_eq!(report.codec.as_deref(), Some("PCMA"));
+    let heard = call.phone.heard(Codec::Pcma, 0.5).await;
+    assert!((measure::tone(&heard[4_800..]).unwrap().dominant_hz - 440.0).abs() < 5.0);
+    assert_eq!(call.leg.report().await.error, None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

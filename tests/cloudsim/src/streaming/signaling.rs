@@ -182,16 +182,15 @@ fn missing(detail: String) -> Fault {
     (ViolationKind::MissingField, detail)
 }
 
-/// `m={mid} 9 RTP/AVP 0 CRLF a=candidate:... CRLF`, or `a=end-of-candidates CRLF`.
+/// `m={mid} 9 RTP/AVP 0 CRLF a=candidate:... CRLF`, or `a=end-of-candidates CRLF`. Streaming
+/// clients before 19 leave out the last CRLF.
 fn candidate(fragment: &str) -> Result<SignalKind, Fault> {
     let form = Form::SdpOverXmpp;
-    if fragment == "a=end-of-candidates\r\n" {
+    let body = fragment.strip_suffix("\r\n").unwrap_or(fragment);
+    if body == "a=end-of-candidates" {
         return Ok(SignalKind::EndOfCandidates(form));
     }
     let bad = |why: &str| (ViolationKind::BadCandidate, format!("{why}: {fragment:?}"));
-    let body = fragment
-        .strip_suffix("\r\n")
-        .ok_or_else(|| bad("it does not end with CRLF"))?;
     let (media, line) = body
         .split_once("\r\n")
         .ok_or_else(|| bad("it is not two lines"))?;

@@ -39,19 +39,19 @@ pub(super) struct Answerer {
 }
 
 impl Answerer {
-    pub(super) async fn new(offer: &str) -> Self {
+    pub(super) async fn new(offer: &str, lacking: &[u8]) -> Self {
         let (candidates_in, candidates) = mpsc::unbounded_channel();
         let (packets_in, packets) = mpsc::unbounded_channel();
         let mut engine = MediaEngine::default();
         let mut first = None;
         for (payload_type, mime_type, clock_rate, channels) in [
-            (111, "audio/opus", 48_000, 2),
-            (0, "audio/PCMU", 8_000, 1),
-            (8, "audio/PCMA", 8_000, 1),
-            (110, "audio/telephone-event", 48_000, 1),
-            (101, "audio/telephone-event", 8_000, 1),
+            (111_u8, "audio/opus", 48_000, 2),
+            (0, "audio/PCMU", 8_000, 0),
+            (8, "audio/PCMA", 8_000, 0),
+            (110, "audio/telephone-event", 48_000, 0),
+            (101, "audio/telephone-event", 8_000, 0),
         ] {
-            if !offer.contains(&format!("a=rtpmap:{payload_type} ")) {
+            if lacking.contains(&payload_type) || !offer.contains(&format!("a=rtpmap:{payload_type} ")) {
                 continue;
             }
             let rtp_codec = RTCRtpCodec {
