@@ -195,19 +195,22 @@ mod tests {
         let mut keys = Keys::default();
         keys.push(&parse("1,2").expect("keys"));
         keys.push(&parse("#").expect("a key"));
-        let mut story = String::new();
+        let mut story = Vec::new();
         loop {
             match keys.tick(48_000) {
-                Tick::Packet(packet) if packet.marker => {
-                    story.push_str(&format!("{} ", packet.payload[0]))
-                }
+                Tick::Packet(packet) if packet.marker => story.push(packet.payload[0].to_string()),
                 Tick::Packet(_) => {}
-                Tick::Wait(time) => story.push_str(&format!("{}ms ", time.as_millis())),
-                Tick::Sent => story.push_str("sent "),
+                Tick::Wait(time) => story.push(format!("{}ms", time.as_millis())),
+                Tick::Sent => story.push("sent".to_owned()),
                 Tick::Idle => break,
             }
         }
-        assert_eq!(story, "1 30ms 2000ms 2 30ms sent 11 30ms sent ");
+        assert_eq!(
+            story,
+            [
+                "1", "30ms", "2000ms", "2", "30ms", "sent", "11", "30ms", "sent"
+            ]
+        );
     }
 
     #[test]

@@ -20,7 +20,7 @@ const NTP_TO_UNIX_SECONDS: u64 = 2_208_988_800;
 /// Own sender reports remembered, to measure round trips by our monotonic clock: a far end answers within a few.
 const REPORTS_REMEMBERED: usize = 16;
 /// A round trip longer than this is a wrong report, not a round trip.
-const ABSURD_ROUND_TRIP: Duration = Duration::from_secs(60);
+const ABSURD_ROUND_TRIP: Duration = Duration::from_mins(1);
 
 /// One peer's figures.
 #[derive(Debug)]

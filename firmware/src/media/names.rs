@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const LOOKUP_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long an answer is used. Longer than the time between two calls of a busy hour, shorter than a region's
 /// change of addresses.
-const LIFETIME: Duration = Duration::from_secs(600);
+const LIFETIME: Duration = Duration::from_mins(10);
 /// Names kept; a handful is in use.
 const MOST: usize = 64;
 
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn servers_are_named_with_their_port() {
         let check = |url, expected: Option<&str>| {
-            assert_eq!(host_and_port(url).as_deref(), expected, "{url}")
+            assert_eq!(host_and_port(url).as_deref(), expected, "{url}");
         };
         check("stun:stun.example.com", Some("stun.example.com:3478"));
         check(

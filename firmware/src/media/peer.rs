@@ -26,6 +26,8 @@ pub type EventSink = Arc<dyn Fn(PeerEvent) + Send + Sync>;
 /// The answer is out and nothing has connected for this long: failed. ICE gives up by itself at 30 s; this is for a
 /// DTLS handshake that never ends.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(35);
+/// Candidates kept that came before their offer; the oldest give way.
+const MAX_EARLY: usize = 64;
 /// The stack is asked this often, at most, whether an alert it was given was the far end's goodbye.
 const ALERT_TRIES: u32 = 5;
 
@@ -311,6 +313,9 @@ impl Tasks {
             Ok(candidate) => candidate,
             Err(reason) => return debug!(%reason, "candidate of the far end left out"),
         };
+        if self.early.len() == MAX_EARLY {
+            let _oldest = self.early.remove(0);
+        }
         let Some(offer) = &self.offer else {
             return self.early.push(candidate);
         };
@@ -423,7 +428,7 @@ impl PeerConnectionEventHandler for Handler {
                 self.line.emit(PeerEvent::Candidate {
                     mid: self.mid.clone(),
                     candidate: candidate.to_string(),
-                })
+                });
             }
             Ok(_) => {}
             Err(reason) => debug!(%reason, "own candidate left out"),

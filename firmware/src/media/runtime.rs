@@ -87,10 +87,7 @@ impl Runtime for PhoneRuntime {
         self.tokio.wrap_tcp_listener(listener)
     }
 
-    fn connect_tcp<'a>(
-        &'a self,
-        remote: SocketAddr,
-    ) -> Boxed<'a, io::Result<Arc<dyn AsyncTcpStream>>> {
+    fn connect_tcp(&self, remote: SocketAddr) -> Boxed<'_, io::Result<Arc<dyn AsyncTcpStream>>> {
         self.tokio.connect_tcp(remote)
     }
 
@@ -193,7 +190,7 @@ mod tests {
     #[test]
     fn alerts_after_the_handshake_are_seen() {
         let check = |datagram: &[u8], expected| {
-            assert_eq!(is_encrypted_alert(datagram), expected, "{datagram:?}")
+            assert_eq!(is_encrypted_alert(datagram), expected, "{datagram:?}");
         };
         check(&[21, 0xfe, 0xfd, 0, 1, 0, 0], true);
         check(&[21, 0xfe, 0xfd, 0, 0, 0, 0], false); // during the handshake

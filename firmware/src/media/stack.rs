@@ -96,7 +96,7 @@ impl Stack {
             })
             .build();
         let (runtime, signals) = PhoneRuntime::new();
-        let connection = PeerConnectionBuilder::new()
+        let making = PeerConnectionBuilder::new()
             .with_configuration(configuration)
             .with_media_engine(engine)
             .with_setting_engine(settings)
@@ -106,7 +106,9 @@ impl Stack {
             .with_runtime(runtime)
             .with_handler(handler)
             .with_udp_addrs(bind_addresses(config))
-            .build()
+            .build();
+        // Boxed: it is 20 kB.
+        let connection = Box::pin(making)
             .await
             .map_err(failed("making the peer connection"))?;
         let track = Arc::new(TrackLocalStaticRTP::new(own_track(ssrc)));

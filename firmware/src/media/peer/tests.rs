@@ -370,7 +370,7 @@ async fn what_cannot_be_answered_fails_with_its_reason() {
             })
             .await;
         assert!(error.to_string().contains(expected), "{error}");
-        assert_eq!(phone.peer.dtmf("1").await.is_err(), true);
+        assert!(phone.peer.dtmf("1").await.is_err());
         // The port comes back whole, for the next call.
         assert_eq!(soon("the port", phone.peer.close()).await.stream, 2);
     }
@@ -455,7 +455,7 @@ async fn stale_sound_is_thrown_away_before_the_connection() {
     }
     let (answer, _) = phone.answer().await;
     soon("an empty queue", async {
-        while phone.microphone.len() > 0 {
+        while !phone.microphone.is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })

@@ -276,6 +276,7 @@ impl Section {
 
 impl Direction {
     /// What the answer says to an offer of this direction when we are willing to do both (RFC 3264 section 6.1).
+    #[must_use]
     pub fn reversed(self) -> Self {
         match self {
             Self::SendOnly => Self::RecvOnly,

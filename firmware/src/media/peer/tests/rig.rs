@@ -69,7 +69,7 @@ impl FarEnd {
         }
         let (event_out, events) = mpsc::unbounded_channel();
         let (rtp_out, rtp) = mpsc::unbounded_channel();
-        let connection = PeerConnectionBuilder::new()
+        let making = PeerConnectionBuilder::new()
             .with_media_engine(engine)
             .with_setting_engine(
                 settings
@@ -82,9 +82,8 @@ impl FarEnd {
                 rtp: rtp_out,
             }))
             .with_udp_addrs(vec!["127.0.0.1:0"])
-            .build()
-            .await
-            .expect("far end");
+            .build();
+        let connection = Box::pin(making).await.expect("far end");
         let encoding = RTCRtpEncodingParameters {
             rtp_coding_parameters: RTCRtpCodingParameters {
                 ssrc: Some(FAR_SSRC),
@@ -460,7 +459,7 @@ impl Call {
             loop {
                 match soon("candidates", far.events.recv()).await.expect("events") {
                     FarEvent::Candidate(candidate) => {
-                        phone.peer.add_candidate("0", &candidate).await
+                        phone.peer.add_candidate("0", &candidate).await;
                     }
                     FarEvent::Gathered => break,
                     FarEvent::State(_) => {}
