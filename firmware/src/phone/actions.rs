@@ -148,7 +148,7 @@ impl Phone {
                 self.focus = Some(id);
                 self.set_activity(now, Activity::Idle);
             }
-            Phase::Hidden | Phase::Ended => {}
+            Phase::Hidden | Phase::Elsewhere | Phase::Ended => {}
         }
     }
 

@@ -6,7 +6,7 @@ use crate::genesys::id::ConversationId;
 use crate::genesys::model::{CallState, Direction};
 use crate::media::ConnectionState;
 use crate::softphone::CommandId;
-use crate::softphone::event::CallView;
+use crate::softphone::event::{CallView, Remote};
 use std::time::Instant;
 
 /// Line keys of the phone.
@@ -17,6 +17,8 @@ pub(super) const LINE_KEYS: u8 = 4;
 pub(super) enum Phase {
     /// Known to the cloud, but nothing this phone could do anything about.
     Hidden,
+    /// Going on at another of the user's devices, or since before this phone started: only told.
+    Elsewhere,
     /// Wants to be answered.
     Ringing,
     /// Taken, not yet connected.
@@ -53,6 +55,12 @@ pub(super) struct Call {
     pub held_at: Option<Instant>,
     /// The number we dialed for it.
     pub dialed: Option<String>,
+    /// It was asked for here.
+    pub ours: bool,
+    /// It has had its path opened.
+    pub alive: bool,
+    /// It was taken by itself and nothing else is known, while the reply to a start is open: perhaps our own call.
+    pub undecided: bool,
     /// The user has answered.
     pub answering: bool,
     /// The user has rejected it.
@@ -81,6 +89,9 @@ impl Call {
             connected_at: None,
             held_at: None,
             dialed: None,
+            ours: false,
+            alive: false,
+            undecided: false,
             answering: false,
             rejecting: false,
             quiet: false,
@@ -99,17 +110,36 @@ impl Call {
 
     pub fn phase(&self) -> Phase {
         let view = &self.view;
-        let taken = view.accepted || self.answering || (view.auto_answer && view.pending);
-        match (view.state, view.direction) {
+        let taken = view.accepted || view.session_id.is_some() || self.answering;
+        let direction = if self.ours {
+            Direction::Outbound
+        } else {
+            view.direction
+        };
+        match (view.state, direction) {
             (CallState::Disconnected | CallState::Terminated, _) => Phase::Ended,
+            _ if self.undecided => Phase::Hidden,
+            (CallState::Connected | CallState::Hold, _) if !taken => Phase::Elsewhere,
             (CallState::Hold, _) => Phase::Held,
             (CallState::Connected, _) if view.held => Phase::Held,
             (CallState::Connected, _) => Phase::Talking,
-            (_, Direction::Outbound) => Phase::Calling,
+            (_, Direction::Outbound) if taken => Phase::Calling,
             (_, Direction::Inbound) if taken => Phase::Answering,
-            (_, Direction::Inbound) if view.pending => Phase::Ringing,
+            // An own call that wants to be answered here was dialed at the agent's desktop.
+            _ if view.pending => Phase::Ringing,
+            (_, Direction::Outbound) => Phase::Elsewhere,
             (_, Direction::Inbound) => Phase::Hidden,
         }
+    }
+
+    /// Nothing but its id is known, so it may be anybody's.
+    pub fn is_unknown(&self) -> bool {
+        let Remote { name, address } = &self.view.remote;
+        self.view.auto_answer
+            && self.view.direction == Direction::Inbound
+            && !self.ours
+            && name.is_empty()
+            && address.is_empty()
     }
 
     /// Still of interest to the user.
@@ -139,12 +169,13 @@ impl Call {
 
     /// The microphone may reach it.
     pub fn can_hear_us(&self) -> bool {
-        match self.phase() {
-            Phase::Talking => self.hold_wanted != Some(true),
+        let is_up = match self.phase() {
+            Phase::Talking => true,
             // The user has answered and the way is up: the first word shall not wait for the event that says so.
             Phase::Answering => self.view.connection == Some(ConnectionState::Connected),
             _ => false,
-        }
+        };
+        is_up && !self.view.held && self.hold_wanted != Some(true)
     }
 
     /// Name, or number, or that there is neither.

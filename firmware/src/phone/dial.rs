@@ -260,6 +260,7 @@ impl Phone {
                 }
                 if self.calls.find(&id).is_some() {
                     self.bind(now, &id);
+                    self.call_placed(now, &id);
                 }
                 self.forget_starts();
             }
@@ -275,6 +276,28 @@ impl Phone {
                     self.over(now, words.call_failed, hint, Some(Tone::Reorder));
                 }
             }
+        }
+        self.decide_unknown(now);
+    }
+
+    /// The call of a start may be there without being known as such.
+    pub(super) fn is_reply_open(&self) -> bool {
+        let is_open = |start: &Start| !start.replied && start.conversation.is_none();
+        self.starts.iter().any(is_open)
+    }
+
+    /// With no reply open, calls of which nothing is known are somebody else's after all.
+    fn decide_unknown(&mut self, now: Instant) {
+        if self.is_reply_open() {
+            return;
+        }
+        let undecided: Vec<ConversationId> = self
+            .calls
+            .iter_mut()
+            .filter_map(|call| std::mem::take(&mut call.undecided).then(|| call.id().clone()))
+            .collect();
+        for id in undecided {
+            self.call_placed(now, &id);
         }
     }
 
@@ -303,6 +326,8 @@ impl Phone {
         let free = self.calls.free_key(key).filter(|free| key == Some(*free));
         if let Some(call) = self.calls.find_mut(id) {
             call.dialed = (!number.is_empty()).then_some(number);
+            call.ours = true;
+            call.undecided = false;
             call.key = if cancelled { None } else { free.or(call.key) };
         }
         if cancelled {

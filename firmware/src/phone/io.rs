@@ -205,6 +205,8 @@ pub struct Screen {
     pub lines: Vec<String>,
     /// What the soft keys do, left to right; empty text for none.
     pub soft_keys: [String; 4],
+    /// What kind of key each of them is; decides its colour.
+    pub soft_kinds: [SoftKind; 4],
     /// What kind of moment this is; decides the colours.
     pub look: Look,
     /// A volume being set, percent: drawn as a bar in place of `detail`'s line.
@@ -217,6 +219,18 @@ impl fmt::Debug for Screen {
             .field("look", &self.look)
             .finish_non_exhaustive()
     }
+}
+
+/// What kind of key a soft key is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SoftKind {
+    /// Any other.
+    #[default]
+    Plain,
+    /// Begins a call.
+    Go,
+    /// Ends a call.
+    Stop,
 }
 
 /// What kind of moment a [`Screen`] shows.
@@ -233,6 +247,8 @@ pub enum Look {
     Calling,
     /// The user talks.
     Talking,
+    /// The user talks and nobody hears it.
+    Muted,
     /// On hold.
     Held,
     /// Something is wrong.

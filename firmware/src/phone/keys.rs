@@ -1,6 +1,7 @@
 //! What each key does, soft keys included.
 
 use super::calls::Phase;
+use super::io::SoftKind;
 use super::machine::{Activity, Phone};
 use super::screen::Front;
 use super::settings::AudioPath;
@@ -46,6 +47,16 @@ impl SoftKey {
             Self::Swap => words.soft_swap,
             Self::New => words.soft_new,
             Self::Redial => words.soft_redial,
+        }
+    }
+}
+
+impl SoftKey {
+    pub fn kind(self) -> SoftKind {
+        match self {
+            Self::Answer | Self::Dial => SoftKind::Go,
+            Self::Reject | Self::End => SoftKind::Stop,
+            _ => SoftKind::Plain,
         }
     }
 }

@@ -28,40 +28,41 @@ impl Phone {
             self.calls.push(call);
             Phase::Hidden
         };
+        let reply_open = self.is_reply_open();
         let Some(call) = self.calls.find_mut(&id) else {
             return;
         };
-        let phase = call.phase();
-        match phase {
-            Phase::Ended => {
-                self.call_over(now, &id, before, was_focus);
-                return;
-            }
-            // The proposal was taken back; what is left is the cloud's business.
-            Phase::Hidden => call.key = None,
-            _ if call.key.is_none() && !call.ending => {
-                let key = self.calls.free_key(None);
-                if let Some(call) = self.calls.find_mut(&id) {
-                    call.key = key;
-                }
-            }
-            _ => {}
+        call.undecided = reply_open && !call.alive && call.is_unknown();
+        if call.phase() == Phase::Ended {
+            self.call_over(now, &id, before, was_focus);
+            return;
         }
-        if self
-            .calls
-            .find(&id)
-            .is_some_and(|call| call.view.direction == Direction::Outbound)
-        {
+        if call.view.direction == Direction::Outbound {
             self.bind(now, &id);
         }
-        let Some(call) = self.calls.find(&id) else {
+        self.call_placed(now, &id);
+    }
+
+    /// Gives a call its line key and, when it has come to life, a path; ends one that was hung up too early.
+    pub(super) fn call_placed(&mut self, now: Instant, id: &ConversationId) {
+        let free = self.calls.free_key(None);
+        let Some(call) = self.calls.find_mut(id) else {
             return;
         };
         if call.ending {
             // Again, if it was too early before.
-            self.end(&id);
-        } else if phase.is_engaged() && !before.is_engaged() {
-            self.call_alive(now, &id);
+            self.end(id);
+            return;
+        }
+        let phase = call.phase();
+        match phase {
+            // The proposal was taken back, or another device has it.
+            Phase::Hidden | Phase::Elsewhere => call.key = None,
+            _ => call.key = call.key.or(free),
+        }
+        let was_alive = std::mem::replace(&mut call.alive, phase.is_engaged());
+        if phase.is_engaged() && !was_alive {
+            self.call_alive(now, id);
         }
     }
 
@@ -91,10 +92,8 @@ impl Phone {
         let Some(call) = self.calls.find(id) else {
             return;
         };
-        let by_itself = call.view.direction == Direction::Inbound
-            && call.view.auto_answer
-            && !call.answering
-            && call.phase() != Phase::Held;
+        let by_itself =
+            call.phase() == Phase::Answering && call.view.auto_answer && !call.answering;
         if by_itself {
             self.timers.set(Timer::Beep, now + after::BEEP);
         }
@@ -121,7 +120,7 @@ impl Phone {
         }
         let words = self.words;
         match before {
-            Phase::Hidden | Phase::Ended => {}
+            Phase::Hidden | Phase::Elsewhere | Phase::Ended => {}
             Phase::Ringing => {
                 if call.rejecting || call.handled {
                     return;

@@ -74,6 +74,8 @@ pub(super) enum Activity {
         headline: &'static str,
         hint: &'static str,
         tone: Option<Tone>,
+        /// It went wrong, rather than just ended.
+        is_failure: bool,
     },
 }
 

@@ -34,7 +34,7 @@ mod strings;
 mod timer;
 
 pub use digit_map::{DigitMap, DigitMapError};
-pub use io::{Input, Look, Notice, NoticeArea, Output, Screen};
+pub use io::{Input, Look, Notice, NoticeArea, Output, Screen, SoftKind};
 pub use machine::Phone;
 pub use settings::{AudioPath, AudioSettings, PathVolumes, PhoneConfig};
 

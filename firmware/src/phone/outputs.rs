@@ -57,7 +57,8 @@ impl Phone {
         }
         match self.duration(now) {
             Some(duration) => {
-                let rest = ONE_SECOND - Duration::from_nanos(duration.subsec_nanos().into());
+                let begun = Duration::from_nanos(duration.subsec_nanos().into());
+                let rest = ONE_SECOND.saturating_sub(begun);
                 self.timers.set(Timer::Second, now + rest);
             }
             None => self.timers.stop(Timer::Second),
@@ -225,7 +226,7 @@ impl Phone {
             Phase::Held | Phase::Talking if self.recall == Recall::Ringing => LampState::Fast,
             Phase::Held => LampState::Slow,
             Phase::Answering | Phase::Calling | Phase::Talking => LampState::On,
-            Phase::Hidden | Phase::Ended => LampState::Off,
+            Phase::Hidden | Phase::Elsewhere | Phase::Ended => LampState::Off,
         }
     }
 }

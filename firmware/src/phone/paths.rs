@@ -229,6 +229,7 @@ impl Phone {
                 headline,
                 hint,
                 tone,
+                is_failure: tone == Some(Tone::Reorder),
             },
         );
     }
@@ -295,6 +296,7 @@ impl Phone {
                     headline: self.words.call_ended,
                     hint: self.words.lay_down,
                     tone: None,
+                    is_failure: false,
                 },
             );
         } else {

@@ -18,6 +18,7 @@ pub(super) enum Front<'a> {
     Over {
         headline: &'static str,
         hint: &'static str,
+        is_failure: bool,
     },
     /// The user is with this call.
     Call(&'a Call),
@@ -39,8 +40,18 @@ impl Phone {
                 Some(call) if at_rest || entry.number.is_empty() => Front::Ringing(call),
                 _ => Front::Dialing(entry),
             },
-            Activity::Over { headline, hint, .. } => {
-                waiting.map_or(Front::Over { headline, hint }, Front::Ringing)
+            Activity::Over {
+                headline,
+                hint,
+                is_failure,
+                ..
+            } => {
+                let over = Front::Over {
+                    headline,
+                    hint,
+                    is_failure: *is_failure,
+                };
+                waiting.map_or(over, Front::Ringing)
             }
             Activity::Idle => {
                 let focus = self.focus_call();
@@ -80,9 +91,11 @@ impl Phone {
             .filter(|call| call.is_live() && !call.rejecting && Some(call.id()) != front)
             .map(|call| self.line(call))
             .collect();
-        for (label, key) in screen.soft_keys.iter_mut().zip(self.soft_keys()) {
+        for (index, key) in self.soft_keys().into_iter().enumerate() {
             if let Some(key) = key {
-                key.label(self.words).clone_into(label);
+                key.label(self.words)
+                    .clone_into(&mut screen.soft_keys[index]);
+                screen.soft_kinds[index] = key.kind();
             }
         }
         if let Some(message) = self.message {
@@ -138,12 +151,18 @@ impl Phone {
                     words.setting_up.to_owned(),
                 )
             }
-            Front::Over { headline, hint } => (
-                Look::Trouble,
-                words.product,
-                headline.to_owned(),
-                hint.to_owned(),
-            ),
+            Front::Over {
+                headline,
+                hint,
+                is_failure,
+            } => {
+                let look = if is_failure {
+                    Look::Trouble
+                } else {
+                    Look::Idle
+                };
+                (look, words.product, headline.to_owned(), hint.to_owned())
+            }
             Front::Call(call) => self.call_screen(call),
             Front::Ringing(call) => (
                 Look::Ringing,
@@ -183,7 +202,7 @@ impl Phone {
                 (Look::Calling, words.calling, state.to_owned())
             }
             Phase::Answering => (Look::Calling, words.answering, number),
-            _ if call.is_gated() => (Look::Talking, words.talking_muted, number),
+            _ if call.is_gated() => (Look::Muted, words.talking_muted, number),
             _ => (Look::Talking, words.talking, number),
         };
         (look, title, call.who(words), detail)
@@ -191,7 +210,10 @@ impl Phone {
 
     /// The heading of the notice that matters most, if there is one: for the local API.
     pub fn trouble(&self) -> Option<String> {
-        let notice = self.notices.iter().max_by_key(|notice| notice.importance())?;
+        let notice = self
+            .notices
+            .iter()
+            .max_by_key(|notice| notice.importance())?;
         Some(self.words.notice(notice).0.to_owned())
     }
 
@@ -236,6 +258,7 @@ impl Phone {
             Phase::Ringing => words.line_waiting,
             Phase::Held => words.line_held,
             Phase::Calling => words.line_calling,
+            Phase::Elsewhere => words.line_elsewhere,
             _ => words.line_talking,
         };
         let who = call.who(words);

@@ -118,7 +118,7 @@ impl Volumes {
         }
     }
 
-    pub fn of(&self, path: AudioPath) -> u8 {
+    pub fn of(self, path: AudioPath) -> u8 {
         match path {
             AudioPath::Handset => self.handset,
             AudioPath::Speaker => self.speaker,
@@ -144,7 +144,7 @@ impl Volumes {
         *volume
     }
 
-    pub fn settings(&self) -> (PathVolumes, u8) {
+    pub fn settings(self) -> (PathVolumes, u8) {
         let volumes = PathVolumes {
             handset: Some(self.handset),
             speaker: Some(self.speaker),

@@ -30,6 +30,7 @@ pub(super) struct Strings {
     pub line_held: &'static str,
     pub line_talking: &'static str,
     pub line_calling: &'static str,
+    pub line_elsewhere: &'static str,
 
     pub call_ended: &'static str,
     pub call_not_answered: &'static str,
@@ -120,6 +121,7 @@ pub(super) static ENGLISH: Strings = Strings {
     line_held: "on hold",
     line_talking: "on a call",
     line_calling: "being called",
+    line_elsewhere: "on another device",
 
     call_ended: "Call ended",
     call_not_answered: "No answer",
@@ -127,7 +129,7 @@ pub(super) static ENGLISH: Strings = Strings {
     answered_elsewhere: "Taken elsewhere",
     call_failed: "Call failed",
     nothing_dialed: "No number entered",
-    lay_down: "Please lay the handset down",
+    lay_down: "Please hang up",
     held_call_ended: "The call on hold has ended",
     no_answer_from_cloud: "The cloud did not set up the call",
 
@@ -140,11 +142,11 @@ pub(super) static ENGLISH: Strings = Strings {
     not_resumed: "The call could not be resumed",
     tones_not_sent: "The keys could not be sent",
     log_in_again: "Please log in again",
-    no_connection: "No connection to the cloud",
+    no_connection: "Cloud not reachable",
     nothing_to_redial: "No number to call again yet",
     number_full: "No number is longer than this",
-    transfer_elsewhere: "Please transfer in Genesys Cloud",
-    conference_elsewhere: "Please add people in Genesys Cloud",
+    transfer_elsewhere: "Transfer in Genesys Cloud",
+    conference_elsewhere: "Conference in Genesys Cloud",
 
     missed_one: "Missed call: ",
     missed_many: " missed calls, last: ",

@@ -56,7 +56,7 @@ pub(super) mod after {
     /// 10 to 20 s (ITU-T Q.118 speaks of 10 to 20 s for the first digit).
     pub const NOTHING_DIALED: Duration = Duration::from_secs(20);
     /// Somebody was called away while typing; the next one should not dial half of that number.
-    pub const ENTRY_FORGOTTEN: Duration = Duration::from_secs(60);
+    pub const ENTRY_FORGOTTEN: Duration = Duration::from_mins(1);
     /// Heard by everybody who is still there; after it a handset beside its cradle shall not howl all night.
     pub const TONE_STOP: Duration = Duration::from_secs(30);
     /// Nobody needs to press a key for the speaker to go off after a call: three beats of a busy tone tell enough.
@@ -66,7 +66,7 @@ pub(super) mod after {
     /// A held call rings back for as long as a caller is rung before voicemail takes over, about five rings.
     pub const RECALL_RINGING: Duration = Duration::from_secs(20);
     /// Between two reminders. PBXes use 30 to 180 s; the caller who waits is glad of the shorter half.
-    pub const RECALL_QUIET: Duration = Duration::from_secs(60);
+    pub const RECALL_QUIET: Duration = Duration::from_mins(1);
     /// One beep of every country's call waiting tone (the longest is 300 ms), not two (the shortest pause is 2 s).
     pub const BEEP: Duration = Duration::from_millis(600);
     /// Events follow the reply of a REST request within a second; five are a slow day.

@@ -144,6 +144,15 @@ impl Bench {
         self.now = end;
     }
 
+    /// Whether a call is there, has a way for sound and is not on hold.
+    pub fn can_hear_us(&self, call: &str) -> bool {
+        self.views.get(call).is_some_and(|view| {
+            !view.held
+                && !view.state.is_ended()
+                && view.connection == Some(ConnectionState::Connected)
+        })
+    }
+
     /// How many commands have no outcome yet.
     pub fn open_commands(&self) -> usize {
         self.open.len()
@@ -255,6 +264,7 @@ impl Bench {
             "unheld" => view.held = false,
             "muted" => view.muted = true,
             "unmuted" => view.muted = false,
+            "elsewhere" => view.state = CallState::Connected,
             "again" => {}
             "ended" => view.state = CallState::Disconnected,
             _ => panic!("a call cannot be {what}"),
@@ -387,21 +397,22 @@ fn audio_in_words(command: AudioCommand) -> String {
 
 /// `title (corner) / main / detail / line / line [volume]`.
 pub(super) fn in_words(screen: &Screen) -> String {
-    let mut words = screen.title.clone();
-    if !screen.corner.is_empty() {
-        words.push_str(&format!(" ({})", screen.corner));
-    }
-    let lines = [&screen.main, &screen.detail]
+    let corner = Some(&screen.corner).filter(|corner| !corner.is_empty());
+    let corner = corner
+        .map(|corner| format!(" ({corner})"))
+        .unwrap_or_default();
+    let level = screen
+        .level
+        .map(|level| format!(" [{level}]"))
+        .unwrap_or_default();
+    let title = format!("{}{corner}", screen.title);
+    let lines: Vec<&str> = [&title, &screen.main, &screen.detail]
         .into_iter()
-        .chain(&screen.lines);
-    for line in lines.filter(|line| !line.is_empty()) {
-        words.push_str(" / ");
-        words.push_str(line);
-    }
-    if let Some(level) = screen.level {
-        words.push_str(&format!(" [{level}]"));
-    }
-    words
+        .chain(&screen.lines)
+        .map(String::as_str)
+        .filter(|line| !line.is_empty())
+        .collect();
+    format!("{}{level}", lines.join(" / "))
 }
 
 fn notice(name: &str) -> Option<Notice> {

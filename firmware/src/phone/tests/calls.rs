@@ -49,7 +49,7 @@ fn the_far_end_hangs_up_and_the_busy_tone_tells() {
          lift -> accept A; ring off; listen on; line1 on
          A connected -> talk A
          A ended -> talk none; tone busy; line1 off
-         screen -> Offhook / Call ended / Please lay the handset down
+         screen -> Offhook / Call ended / Please hang up
          soft -> New|||
          A gone ->
          wait 29s ->
@@ -90,7 +90,7 @@ fn a_call_taken_elsewhere_is_not_missed() {
          lift -> accept B; ring off; listen on; line1 on
          B handled ->
          B gone -> tone busy; line1 off
-         screen -> Offhook / Taken elsewhere / Please lay the handset down",
+         screen -> Offhook / Taken elsewhere / Please hang up",
     );
 }
 
@@ -101,7 +101,7 @@ fn the_caller_hangs_up_while_the_handset_is_being_lifted() {
          lift -> accept A; ring off; listen on; line1 on
          A cancelled ->
          A gone -> tone busy; line1 off
-         screen -> Offhook / Caller hung up / Please lay the handset down
+         screen -> Offhook / Caller hung up / Please hang up
          rest -> tone off; listen off
          A rings -> ring on; line1 fast",
     );
@@ -270,6 +270,20 @@ fn digits_do_not_disturb_a_ringing_phone() {
         "A rings -> ring on; line1 fast
          type 12 ->
          A gone -> ring off; line1 off
+         screen -> Offhook / Ready",
+    );
+}
+
+#[test]
+fn a_call_going_on_elsewhere_is_only_told() {
+    check(
+        "A elsewhere ->
+         screen -> Offhook / Ready / Alice on another device
+         lift -> listen on; tone dial; line1 on
+         tap line1 ->
+         rest -> tone off; listen off; line1 off
+         A held ->
+         A gone ->
          screen -> Offhook / Ready",
     );
 }

@@ -127,9 +127,9 @@ fn nothing_dialed_is_told_and_then_silent() {
         "lift -> listen on; tone dial; line1 on
          wait 19s ->
          wait 1s -> tone reorder; line1 off
-         screen -> Offhook / No number entered / Please lay the handset down
+         screen -> Offhook / No number entered / Please hang up
          wait 30s -> tone off
-         screen -> Offhook / No number entered / Please lay the handset down
+         screen -> Offhook / No number entered / Please hang up
          rest -> listen off
          tap speaker -> path speaker; volume 60; listen on; tone dial; speaker on; line1 on
          wait 20s -> tone reorder; line1 off
@@ -313,7 +313,7 @@ fn the_far_end_is_busy() {
          A contacting ->
          A dialing -> tone ringback
          A ended -> tone busy; line1 off
-         screen -> Offhook / No answer / Please lay the handset down
+         screen -> Offhook / No answer / Please hang up
          wait 30s -> tone off
          rest -> listen off",
     );
@@ -364,5 +364,62 @@ fn giving_up_by_soft_key() {
          tap soft4 -> listen off; speaker off; line1 off
          started 34 as B ->
          B dialing -> end B",
+    );
+}
+
+#[test]
+fn a_proposal_before_the_reply_says_nothing_yet() {
+    check(
+        "lift -> listen on; tone dial; line1 on
+         type 12# -> tone off; start 12
+         D auto ->
+         D up ->
+         screen -> Calling / 12 / Setting up the call...
+         started 12 as D ->
+         screen -> Calling / 12 / Setting up the call...
+         D contacting ->
+         D dialing -> tone ringback
+         D connected -> tone off; talk D",
+    );
+    check(
+        "lift -> listen on; tone dial; line1 on
+         type 12# -> tone off; start 12
+         D auto ->
+         rest -> listen off; line1 off
+         D up ->
+         screen -> Offhook / Ready
+         started 12 as D -> end D
+         D contacting ->
+         D gone ->",
+    );
+}
+
+#[test]
+fn a_proposal_before_the_reply_may_be_somebody_elses() {
+    check(
+        "lift -> listen on; tone dial; line1 on
+         type 12# -> tone off; start 12
+         D auto ->
+         fail start 12 -> tone waiting
+         D connected -> talk D
+         rest -> end D; talk none; tone off; listen off; line1 off
+         D gone ->
+         lift -> listen on; tone dial; line1 on
+         type 12# -> tone off; start 12
+         rest -> listen off; line1 off
+         E auto ->
+         started 12 as A -> path speaker; volume 60; listen on; tone waiting; speaker on; line1 on
+         A contacting -> end A",
+    );
+}
+
+#[test]
+fn a_call_dialed_at_the_desktop_may_have_to_be_answered_here() {
+    check(
+        "A rings -> ring on; line1 fast
+         A retracted -> ring off; line1 off
+         B proposed -> ring on; line1 fast
+         lift -> accept B; ring off; listen on; line1 on
+         B contacting ->",
     );
 }

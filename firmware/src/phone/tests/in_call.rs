@@ -164,7 +164,7 @@ fn a_free_line_key_holds_and_gives_the_dial_tone() {
          B held -> line3 slow
          A unheld -> talk A; line1 on
          A gone -> talk none; tone busy; line1 off
-         screen -> Offhook / Call ended / Please lay the handset down / 3 Bob on hold
+         screen -> Offhook / Call ended / Please hang up / 3 Bob on hold
          soft -> Resume|Redial||
          tap soft1 -> resume B; tone off
          B unheld -> talk B; line3 on
@@ -298,9 +298,9 @@ fn transfer_and_conference_point_to_where_they_are() {
          lift -> accept A; ring off; listen on; line1 on
          A connected -> talk A
          tap transfer ->
-         screen -> On a call (0:00) / Alice / Please transfer in Genesys Cloud
+         screen -> On a call (0:00) / Alice / Transfer in Genesys Cloud
          tap conference ->
-         screen -> On a call (0:00) / Alice / Please add people in Genesys Cloud
+         screen -> On a call (0:00) / Alice / Conference in Genesys Cloud
          wait 4s ->
          screen -> On a call (0:04) / Alice / +1 317-555-0100",
     );
@@ -313,7 +313,7 @@ fn the_end_key_keeps_the_handset_path() {
          lift -> accept A; ring off; listen on; line1 on
          A connected -> talk A
          tap soft4 -> end A; talk none; line1 off
-         screen -> Offhook / Call ended / Please lay the handset down
+         screen -> Offhook / Call ended / Please hang up
          soft -> New|||
          A gone ->
          type 12 -> line1 on

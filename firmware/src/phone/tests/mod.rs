@@ -9,7 +9,7 @@ mod in_call;
 mod paths;
 mod privacy;
 mod random;
-mod screens;
+pub(super) mod screens;
 mod trouble;
 
 use bench::Bench;
@@ -22,8 +22,8 @@ fn check(script: &str) {
 
 #[track_caller]
 fn check_with(mut bench: Bench, script: &str) {
-    let mut wanted = String::new();
-    let mut real = String::new();
+    let mut wanted = Vec::new();
+    let mut real = Vec::new();
     for line in script
         .lines()
         .map(str::trim)
@@ -31,11 +31,12 @@ fn check_with(mut bench: Bench, script: &str) {
     {
         let (step, outputs) = line.split_once("->").unwrap_or((line, ""));
         let (step, outputs) = (step.trim(), outputs.trim());
-        wanted.push_str(&format!("{step} -> {outputs}\n"));
-        real.push_str(&format!("{step} -> {}\n", bench.step(step)));
+        wanted.push(format!("{step} -> {outputs}"));
+        real.push(format!("{step} -> {}", bench.step(step)));
     }
+    let (wanted, real) = (wanted.join("\n"), real.join("\n"));
     assert!(
         wanted == real,
-        "it really went like this:\n{real}\nand not like this:\n{wanted}"
+        "it really went like this:\n{real}\n\nand not like this:\n{wanted}\n"
     );
 }

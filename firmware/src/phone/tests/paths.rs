@@ -123,7 +123,7 @@ fn a_waiting_call_comes_before_one_on_hold() {
          screen -> Incoming call / Bob / +1 317-555-0111 / 1 Alice on hold
          lift -> accept B; ring off; listen on; line2 on
          B gone -> tone busy; line2 off
-         screen -> Offhook / Caller hung up / Please lay the handset down / 1 Alice on hold
+         screen -> Offhook / Caller hung up / Please hang up / 1 Alice on hold
          flash -> resume A; tone off",
     );
 }

@@ -68,15 +68,15 @@ pub(in crate::phone) fn screen(steps: &[&str]) -> Screen {
 
 #[test]
 fn screens_of_all_states() {
-    let mut text = String::new();
-    for (state, steps) in STATES {
+    let texts = STATES.map(|(state, steps)| {
         let screen = screen(steps);
         let soft = screen.soft_keys.join("|");
-        text.push_str(&format!(
+        format!(
             "{state}: {:?}\n  {}\n  {soft}\n",
             screen.look,
             in_words(&screen)
-        ));
-    }
+        )
+    });
+    let text = texts.concat();
     insta::assert_snapshot!(text);
 }

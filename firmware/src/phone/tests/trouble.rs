@@ -8,7 +8,7 @@ fn a_call_that_cannot_be_made() {
          type ***# -> tone off
          wait 4s -> start ***#
          fail start ***# -> tone reorder; line1 off
-         screen -> Offhook / Call failed / Please lay the handset down
+         screen -> Offhook / Call failed / Please hang up
          soft -> New|Redial||
          wait 30s -> tone off
          rest -> listen off
@@ -18,7 +18,7 @@ fn a_call_that_cannot_be_made() {
          screen -> Offhook / Call failed / Please log in again
          type 2# -> tone off; line1 on; start 2
          offline start 2 -> tone reorder; line1 off
-         screen -> Offhook / Call failed / No connection to the cloud
+         screen -> Offhook / Call failed / Cloud not reachable
          rest -> tone off; listen off
          A rings -> ring on; line1 fast
          lift -> accept A; ring off; listen on; line1 on",
@@ -34,7 +34,7 @@ fn a_call_that_fails_in_the_network() {
          started 12 as A ->
          A failed ->
          A ended -> tone reorder; line1 off
-         screen -> Offhook / Call failed / Please lay the handset down",
+         screen -> Offhook / Call failed / Please hang up",
     );
     check(
         "A rings -> ring on; line1 fast
@@ -42,7 +42,7 @@ fn a_call_that_fails_in_the_network() {
          A connected -> talk A
          A failed ->
          A gone -> talk none; tone reorder; line1 off
-         screen -> Offhook / Call failed / Please lay the handset down",
+         screen -> Offhook / Call failed / Please hang up",
     );
 }
 

@@ -1,0 +1,411 @@
+//! One line of text: in letters the fonts have, in the largest face that fits, cut if none does.
+
+use embedded_graphics::Drawable;
+use embedded_graphics::Pixel;
+use embedded_graphics::draw_target::{DrawTarget, DrawTargetExt};
+use embedded_graphics::geometry::{OriginDimensions, Point, Size};
+use embedded_graphics::mono_font::{MonoFont, MonoTextStyle};
+use embedded_graphics::pixelcolor::{BinaryColor, Rgb565};
+use embedded_graphics::prelude::RgbColor;
+use embedded_graphics::primitives::Rectangle;
+use embedded_graphics::text::{Baseline, Text};
+use offhook_hal::Framebuffer;
+use std::convert::Infallible;
+
+/// A font, once or twice its size.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Face {
+    font: &'static MonoFont<'static>,
+    double: bool,
+}
+
+impl Face {
+    pub const fn plain(font: &'static MonoFont<'static>) -> Self {
+        Self {
+            font,
+            double: false,
+        }
+    }
+
+    /// Twice as large, with smoothed edges: the fonts end at 20 pixels.
+    pub const fn double(font: &'static MonoFont<'static>) -> Self {
+        Self { font, double: true }
+    }
+
+    fn scale(self) -> u32 {
+        if self.double { 2 } else { 1 }
+    }
+
+    fn letter(self) -> Size {
+        self.font.character_size * self.scale()
+    }
+
+    /// Letters that fit.
+    fn room(self, width: u32) -> usize {
+        (width / self.letter().width.max(1)) as usize
+    }
+}
+
+/// Where a text that is too long is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    Back,
+    /// The last digits of a number matter most while it is entered.
+    Front,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Align {
+    Left,
+    Center,
+    Right,
+}
+
+/// Draws `text` into `area`, in its middle from top to bottom.
+pub(super) fn draw(
+    frame: &mut Framebuffer,
+    area: Rectangle,
+    text: &str,
+    faces: &[Face],
+    cut: Cut,
+    align: Align,
+    ink: Rgb565,
+) {
+    let Some((face, text)) = fit(text, area.size, faces, cut) else {
+        return;
+    };
+    let width = text.chars().count() as u32 * face.letter().width;
+    let free = area.size.width.saturating_sub(width);
+    let x = match align {
+        Align::Left => 0,
+        Align::Center => free / 2,
+        Align::Right => free,
+    };
+    let y = area.size.height.saturating_sub(face.letter().height) / 2;
+    let place = area.top_left + Point::new(x as i32, y as i32);
+    if face.double {
+        draw_double(frame, place, &text, face.font, ink);
+    } else {
+        let style = MonoTextStyle::new(face.font, ink);
+        let Ok(_) =
+            Text::with_baseline(&text, place, style, Baseline::Top).draw(&mut frame.clipped(&area));
+    }
+}
+
+/// Width of `text` in the first face.
+pub(super) fn width_of(text: &str, faces: &[Face]) -> u32 {
+    let letters = letters(text).chars().count() as u32;
+    faces
+        .first()
+        .map_or(0, |face| letters * face.letter().width)
+}
+
+/// Whether all of `text` can be shown in `width`.
+#[cfg(test)]
+pub(super) fn fits(text: &str, width: u32, faces: &[Face]) -> bool {
+    let count = letters(text).chars().count();
+    faces.iter().any(|face| count <= face.room(width))
+}
+
+/// The first face in which all of `text` fits, else the last with the text cut. Faces higher than the area are left
+/// out unless there is no other.
+fn fit(text: &str, area: Size, faces: &[Face], cut: Cut) -> Option<(Face, String)> {
+    let text = letters(text);
+    let count = text.chars().count();
+    if count == 0 {
+        return None;
+    }
+    let low = |face: &&Face| face.letter().height <= area.height;
+    let fitting = faces
+        .iter()
+        .filter(low)
+        .find(|face| count <= face.room(area.width));
+    if let Some(face) = fitting {
+        return Some((*face, text));
+    }
+    let face = faces.last()?;
+    let room = face.room(area.width);
+    let kept = room.saturating_sub(ELLIPSIS.len());
+    let cut = match cut {
+        _ if count <= room => text,
+        // No room for saying that something is missing.
+        _ if kept == 0 => text.chars().take(room).collect(),
+        Cut::Back => {
+            let head: String = text.chars().take(kept).collect();
+            format!("{}{ELLIPSIS}", head.trim_end())
+        }
+        Cut::Front => {
+            let tail: String = text.chars().skip(count - kept).collect();
+            format!("{ELLIPSIS}{tail}")
+        }
+    };
+    Some((*face, cut))
+}
+
+const ELLIPSIS: &str = "...";
+
+/// `text` in letters that the fonts have (ISO 8859-1): others become the nearest ones, or `?`.
+fn letters(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for letter in text.trim().chars() {
+        match letter {
+            // Accents written on their own, joiners and direction marks.
+            '\u{ad}'
+            | '\u{300}'..='\u{36f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{fe0e}'
+            | '\u{fe0f}' => {}
+            ' '..='~' | '\u{a1}'..='\u{ff}' => plain.push(letter),
+            letter if letter.is_whitespace() || letter.is_control() => plain.push(' '),
+            _ => plain.push_str(nearest(letter)),
+        }
+    }
+    plain
+}
+
+/// What a letter outside ISO 8859-1 looks most like.
+fn nearest(letter: char) -> &'static str {
+    const NEAREST: [(&str, &str); 54] = [
+        ("ĀĂĄǍẠẢẤẦẨẪẬẮẰẲẴẶА", "A"),
+        ("āăąǎạảấầẩẫậắằẳẵặа", "a"),
+        ("ĆĈĊČС", "C"),
+        ("ćĉċčс", "c"),
+        ("ĎĐ", "D"),
+        ("ďđ", "d"),
+        ("ĒĔĖĘĚẸẺẼẾỀỂỄỆЕ", "E"),
+        ("ēĕėęěẹẻẽếềểễệе", "e"),
+        ("ĜĞĠĢ", "G"),
+        ("ĝğġģ", "g"),
+        ("ĤĦ", "H"),
+        ("ĥħ", "h"),
+        ("ĨĪĬĮİỈỊІ", "I"),
+        ("ĩīĭįıỉịі", "i"),
+        ("Ĵ", "J"),
+        ("ĵ", "j"),
+        ("Ķ", "K"),
+        ("ķĸ", "k"),
+        ("ĹĻĽĿŁ", "L"),
+        ("ĺļľŀł", "l"),
+        ("ŃŅŇŊ", "N"),
+        ("ńņňŋ", "n"),
+        ("ŌŎŐƠỌỎỐỒỔỖỘỚỜỞỠỢО", "O"),
+        ("ōŏőơọỏốồổỗộớờởỡợо", "o"),
+        ("ŔŖŘ", "R"),
+        ("ŕŗř", "r"),
+        ("ŚŜŞŠȘ", "S"),
+        ("śŝşšș", "s"),
+        ("ŢŤŦȚ", "T"),
+        ("ţťŧț", "t"),
+        ("ŨŪŬŮŰŲƯỤỦỨỪỬỮỰ", "U"),
+        ("ũūŭůűųưụủứừửữự", "u"),
+        ("Ŵ", "W"),
+        ("ŵ", "w"),
+        ("ŶŸỲỴỶỸ", "Y"),
+        ("ŷỳỵỷỹ", "y"),
+        ("ŹŻŽ", "Z"),
+        ("źżž", "z"),
+        ("Œ", "OE"),
+        ("œ", "oe"),
+        ("ẞ", "SS"),
+        ("ƒ", "f"),
+        ("Р", "P"),
+        ("р", "p"),
+        ("‐‑‒–—―−", "-"),
+        ("‘’‚‛′ʼ", "'"),
+        ("“”„‟″", "\""),
+        ("‹", "<"),
+        ("›", ">"),
+        ("…", "..."),
+        ("•‣∙", "·"),
+        ("€", "EUR"),
+        ("™", "TM"),
+        ("№", "No"),
+    ];
+    NEAREST
+        .iter()
+        .find(|(letters, _)| letters.contains(letter))
+        .map_or("?", |(_, plain)| plain)
+}
+
+/// Draws `text` twice as large as its font. Pixels simply doubled look coarse: the bitmap is enlarged four times by a
+/// rule that follows edges (Scale2x, twice), and halved again with shades.
+fn draw_double(
+    frame: &mut Framebuffer,
+    place: Point,
+    text: &str,
+    font: &'static MonoFont<'static>,
+    ink: Rgb565,
+) {
+    let letters = text.chars().count() as u32;
+    let size = Size::new(
+        font.character_size.width * letters,
+        font.character_size.height,
+    );
+    let mut mask = Mask::new(size);
+    let style = MonoTextStyle::new(font, BinaryColor::On);
+    let Ok(_) = Text::with_baseline(text, Point::zero(), style, Baseline::Top).draw(&mut mask);
+    let mask = mask.enlarged().enlarged();
+    let half = (mask.size / 2).component_min(frame.size());
+    for y in 0..half.height as i32 {
+        for x in 0..half.width as i32 {
+            let corners = [(0, 0), (1, 0), (0, 1), (1, 1)];
+            let lit = corners
+                .iter()
+                .filter(|(dx, dy)| mask.is_lit(2 * x + dx, 2 * y + dy))
+                .count();
+            if lit == 0 {
+                continue;
+            }
+            let point = place + Point::new(x, y);
+            if let Some(under) = frame.pixel(point) {
+                let Ok(()) = Pixel(point, blend(under, ink, lit as u32)).draw(frame);
+            }
+        }
+    }
+}
+
+/// `quarters` of `ink` over `under`.
+fn blend(under: Rgb565, ink: Rgb565, quarters: u32) -> Rgb565 {
+    let mix = |under: u8, ink: u8| {
+        ((u32::from(under) * (4 - quarters) + u32::from(ink) * quarters) / 4) as u8
+    };
+    Rgb565::new(
+        mix(under.r(), ink.r()),
+        mix(under.g(), ink.g()),
+        mix(under.b(), ink.b()),
+    )
+}
+
+/// A bitmap of text.
+struct Mask {
+    size: Size,
+    lit: Vec<bool>,
+}
+
+impl Mask {
+    fn new(size: Size) -> Self {
+        Self {
+            size,
+            lit: vec![false; (size.width * size.height) as usize],
+        }
+    }
+
+    fn index(&self, x: i32, y: i32) -> Option<usize> {
+        let x = u32::try_from(x).ok().filter(|x| *x < self.size.width)?;
+        let y = u32::try_from(y).ok().filter(|y| *y < self.size.height)?;
+        Some((y * self.size.width + x) as usize)
+    }
+
+    fn is_lit(&self, x: i32, y: i32) -> bool {
+        self.index(x, y).is_some_and(|index| self.lit[index])
+    }
+
+    /// Twice as large by Scale2x (Andrea Mazzoleni): a corner takes the colour of its two neighbours where they agree
+    /// and the others do not.
+    fn enlarged(&self) -> Self {
+        let mut large = Self::new(self.size * 2);
+        for y in 0..self.size.height as i32 {
+            for x in 0..self.size.width as i32 {
+                let own = self.is_lit(x, y);
+                let (up, down) = (self.is_lit(x, y - 1), self.is_lit(x, y + 1));
+                let (left, right) = (self.is_lit(x - 1, y), self.is_lit(x + 1, y));
+                let corner = |one: bool, other: bool| {
+                    // With two colours: the neighbours agree, and up differs from down, left from right.
+                    if one == other && up != down && left != right {
+                        one
+                    } else {
+                        own
+                    }
+                };
+                for (dx, dy, lit) in [
+                    (0, 0, corner(left, up)),
+                    (1, 0, corner(up, right)),
+                    (0, 1, corner(down, left)),
+                    (1, 1, corner(right, down)),
+                ] {
+                    if let Some(index) = large.index(2 * x + dx, 2 * y + dy) {
+                        large.lit[index] = lit;
+                    }
+                }
+            }
+        }
+        large
+    }
+}
+
+impl OriginDimensions for Mask {
+    fn size(&self) -> Size {
+        self.size
+    }
+}
+
+impl DrawTarget for Mask {
+    type Color = BinaryColor;
+    type Error = Infallible;
+
+    fn draw_iter<I>(&mut self, pixels: I) -> Result<(), Infallible>
+    where
+        I: IntoIterator<Item = Pixel<BinaryColor>>,
+    {
+        for Pixel(point, color) in pixels {
+            if let Some(index) = self.index(point.x, point.y) {
+                self.lit[index] = color.is_on();
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use embedded_graphics::mono_font::iso_8859_1::{FONT_5X8, FONT_10X20};
+
+    #[test]
+    fn letters_become_ones_the_fonts_have() {
+        for (text, plain) in [
+            ("Łukasz Żółć", "Lukasz Zólc"),
+            ("Müller & Söhne", "Müller & Söhne"),
+            ("Nguyễn Thị Ánh", "Nguyen Thi Ánh"),
+            ("Zoe\u{301} O’Brien…", "Zoe O'Brien..."),
+            ("山田", "??"),
+            (" tab\tand\u{0}nul ", "tab and nul"),
+            ("a\u{a0}b", "a b"),
+            ("", ""),
+        ] {
+            assert_eq!(letters(text), plain, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_largest_face_that_fits_is_taken_and_the_smallest_cut() {
+        let faces = [
+            Face::double(&FONT_10X20),
+            Face::plain(&FONT_10X20),
+            Face::plain(&FONT_5X8),
+        ];
+        let area = Size::new(100, 40);
+        let shown = |text, cut| {
+            let (face, text) = fit(text, area, &faces, cut).expect("some text");
+            (face.letter().width, text)
+        };
+        assert_eq!(shown("12345", Cut::Back), (20, "12345".to_owned()));
+        assert_eq!(shown("123456", Cut::Back), (10, "123456".to_owned()));
+        assert_eq!(
+            shown("12345678901", Cut::Back),
+            (5, "12345678901".to_owned())
+        );
+        let long = "12345678901234567 901";
+        assert_eq!(
+            shown(long, Cut::Back),
+            (5, "12345678901234567...".to_owned())
+        );
+        assert_eq!(
+            shown(long, Cut::Front),
+            (5, "...5678901234567 901".to_owned())
+        );
+        assert!(fit("", area, &faces, Cut::Back).is_none());
+        let narrow = fit("123", Size::new(11, 40), &faces, Cut::Back).expect("some text");
+        assert_eq!(narrow.1, "12");
+    }
+}
