@@ -5,9 +5,12 @@
 #![forbid(unsafe_code)]
 
 pub mod audio;
+pub mod check;
+pub mod demo;
 pub mod device;
 pub mod genesys;
 pub mod media;
 pub mod panel;
 pub mod phone;
+pub mod runtime;
 pub mod softphone;

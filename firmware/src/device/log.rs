@@ -5,6 +5,10 @@ use tracing_subscriber::EnvFilter;
 
 /// The filter for `level`. Only the phone's own crates go below `warn`: the libraries below them print whole frames
 /// and headers at their finer levels, and with these tokens, names and phone numbers.
+pub fn filter(level: LogLevel) -> EnvFilter {
+    EnvFilter::new(directives(level))
+}
+
 fn directives(level: LogLevel) -> String {
     let own = match level {
         LogLevel::Error => return "error".to_owned(),
@@ -18,7 +22,7 @@ fn directives(level: LogLevel) -> String {
 
 /// Starts the log of this process.
 pub fn start(level: LogLevel) {
-    let filter = EnvFilter::new(directives(level));
+    let filter = filter(level);
     // An error only says that a subscriber is there already (tests in one process).
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -257,6 +257,8 @@ impl IntoResponse for Refusal {
             ),
             Self::Sdk(error) => {
                 let status = match error.kind {
+                    _ if error.cause() == Some("not_found") => StatusCode::NOT_FOUND,
+                    _ if error.cause() == Some("conflict") => StatusCode::CONFLICT,
                     SdkErrorType::InvalidOptions => StatusCode::BAD_REQUEST,
                     SdkErrorType::Session | SdkErrorType::NotSupported => StatusCode::CONFLICT,
                     SdkErrorType::InvalidToken | SdkErrorType::Initialization => {

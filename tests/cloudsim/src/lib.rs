@@ -33,7 +33,7 @@ pub mod xml;
 pub use engine::{CallReport, CallState};
 pub use faults::{Fault, IqFault, RestFault};
 pub use journal::{LogEntry, LogKind, Violation, ViolationKind};
-pub use simulator::{Handle, Simulator};
+pub use simulator::{Handle, Simulator, UserStatus};
 pub use spec::{
     Form, InboundOrder, InboundPurpose, InboundSpec, Options, OutboundSpec, OutboundStep, SimUser,
     UserSpec,

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use offhook_cloudsim::gateway::{FarEndSource, LegConfig};
+use offhook_cloudsim::measure::{self, Band};
 use offhook_cloudsim::{Form, Options, OutboundSpec, SimUser, Simulator, UserSpec};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
@@ -19,6 +20,9 @@ use tracing_subscriber::EnvFilter;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
+    #[command(subcommand)]
+    tool: Option<Tool>,
+
     /// Where the cloud listens: HTTPS, WSS, and the control API under /sim.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
@@ -28,7 +32,7 @@ struct Arguments {
     control: SocketAddr,
 
     /// Folder for the CA and the token files; the CA in it is used again.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", default_value = "offhook-cloudsim-state")]
     state: PathBuf,
 
     /// A user to make, by name; repeat for more.
@@ -62,8 +66,48 @@ struct Arguments {
     log: EnvFilter,
 }
 
+/// What else this program can do.
+#[derive(Debug, Subcommand)]
+enum Tool {
+    /// Write about eleven seconds of recorded speech as a WAV file
+    Speech {
+        /// The file to write.
+        file: PathBuf,
+    },
+    /// Say, as JSON, how faithfully what was heard is what was said
+    Compare {
+        /// WAV file of what was said, looped if the other is longer.
+        said: PathBuf,
+        /// WAV file of what was heard.
+        heard: PathBuf,
+    },
+}
+
+impl Tool {
+    fn run(self) -> Result<()> {
+        match self {
+            Self::Speech { file } => measure::write_wav(&file, &measure::speech()?)?,
+            Self::Compare { said, heard } => {
+                let (said, heard) = (measure::read_wav(&said)?, measure::read_wav(&heard)?);
+                let comparison = measure::compare_looped(&said, measure::trim_silence(&heard), Band::WIDE)?;
+                println!("{}", serde_json::to_string(&comparison)?);
+            }
+        }
+        Ok(())
+    }
+}
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    if let Some(tool) = arguments.tool.take() {
+        return match tool.run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("offhook-cloudsim: {error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

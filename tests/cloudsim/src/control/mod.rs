@@ -42,10 +42,13 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::faults::Fault;
 use crate::gateway::{Direction, FAR_END_HTML, FarEndSource, browser};
 use crate::journal::LogEntry;
-use crate::simulator::{Handle, shown};
+use crate::simulator::Handle;
 use crate::spec::{InboundSpec, OutboundSpec, UserSpec};
 
 const PAGE: &str = include_str!("page.html");
+
+/// How long a far-end page waits for the phone to take the call: longer than it rings.
+const ATTACH: Duration = Duration::from_secs(40);
 
 type Answer<T> = Result<T, Refusal>;
 
@@ -97,18 +100,13 @@ impl From<JsonRejection> for Refusal {
 }
 
 async fn status(State(handle): State<Handle>) -> Json<Value> {
-    let users: Vec<Value> = handle
-        .users()
-        .into_iter()
-        .map(|(id, name, online)| json!({"id": id, "name": name, "online": online}))
-        .collect();
     Json(json!({
         "restUrl": handle.rest_url(),
         "streamingUrl": handle.streaming_url(),
         "controlUrl": handle.control_url(),
         "stun": handle.stun_address().to_string(),
-        "caFile": shown(&handle.ca_pem_path()),
-        "users": users,
+        "caFile": handle.ca_pem_path(),
+        "users": handle.users(),
         "calls": handle.calls(),
         "violations": handle.violations().len(),
     }))
@@ -236,19 +234,14 @@ async fn reoffer(
     Ok(Json(json!({})))
 }
 
-/// The page's WebSocket. The page may be quicker than the phone, so it may wait for the leg.
+/// The page's WebSocket. The page may be there before the phone has taken the call, so it waits.
 async fn attach_far_end(
     State(handle): State<Handle>,
     Path(id): Path<String>,
     upgrade: WebSocketUpgrade,
 ) -> Answer<Response> {
-    match handle.leg(&id) {
-        Some(leg) => Ok(browser::serve(upgrade, leg).await),
-        None => Err(Refusal(
-            StatusCode::NOT_FOUND,
-            format!("call {id} has no media yet"),
-        )),
-    }
+    let leg = handle.wait_for_leg(&id, ATTACH).await?;
+    Ok(browser::serve(upgrade, leg).await)
 }
 
 async fn recording(State(handle): State<Handle>, Path(id): Path<String>) -> Answer<Response> {

@@ -1,4 +1,4 @@
-//! A call from its first ring to its end.
+//! How a call begins: who takes part, and what is said first.
 
 use std::time::Duration;
 
@@ -6,8 +6,7 @@ use super::conversation::{
     Call, CallDirection, CallState, Conversation, Participant, Party, Phone, Purpose,
 };
 use super::session::Stage;
-use super::{CommandError, Engine, LegCommand, Output, Timer, UserFacts};
-use crate::journal::ViolationKind;
+use super::{CommandError, Engine, Output, Timer, UserFacts};
 use crate::spec::{Form, InboundOrder, InboundPurpose, InboundSpec, OutboundSpec, OutboundStep};
 
 impl Engine {
@@ -176,57 +175,6 @@ impl Engine {
         id
     }
 
-    /// The far end of an outbound call answers.
-    ///
-    /// # Errors
-    /// [`CommandError`] if there is no such call, or nothing to answer.
-    pub fn answer_far_end(&mut self, now: Duration, id: &str) -> Result<(), CommandError> {
-        let conversation = self
-            .conversations
-            .get_mut(id)
-            .ok_or_else(|| CommandError::UnknownConversation(id.to_owned()))?;
-        let Some(own) = conversation
-            .participants
-            .iter_mut()
-            .find(|one| one.phone.is_some())
-        else {
-            return Err(CommandError::Conflict("this call has no phone".into()));
-        };
-        match own.call.state {
-            CallState::Contacting => {
-                // It is rung only when the phone's own leg is up.
-                if let Some(phone) = &mut own.phone {
-                    phone.answered_early = true;
-                }
-                Ok(())
-            }
-            CallState::Dialing => {
-                self.connected(now, id);
-                Ok(())
-            }
-            state => Err(CommandError::Conflict(format!(
-                "the far end cannot answer a call that is {}",
-                state.as_str()
-            ))),
-        }
-    }
-
-    /// The far end hangs up, or refuses, or gives up waiting for the phone.
-    ///
-    /// # Errors
-    /// [`CommandError`] if there is no such call, or it is over.
-    pub fn hang_up_far_end(&mut self, now: Duration, id: &str) -> Result<(), CommandError> {
-        let conversation = self
-            .conversations
-            .get(id)
-            .ok_or_else(|| CommandError::UnknownConversation(id.to_owned()))?;
-        if conversation.is_over() {
-            return Err(CommandError::Conflict("the call is over".into()));
-        }
-        self.end_with(now, id, "peer", "success");
-        Ok(())
-    }
-
     pub(super) fn announce(
         &mut self,
         now: Duration,
@@ -276,176 +224,6 @@ impl Engine {
             self.mark(now, &session, "offer-only");
             self.prepare(&session, &owner);
         }
-    }
-
-    pub(super) fn stop_alerting(&mut self, now: Duration, conversation: &str, participant: &str) {
-        let Some(one) = self
-            .conversations
-            .get(conversation)
-            .and_then(|found| found.participant(participant))
-        else {
-            return;
-        };
-        let unanswered = one
-            .phone
-            .as_ref()
-            .and_then(|phone| self.sessions.get(phone.session.as_ref()?))
-            .is_none_or(|session| session.stage == Stage::Proposed);
-        if one.call.state == CallState::Alerting && unanswered {
-            self.end_with(now, conversation, "timeout", "timeout");
-        }
-    }
-
-    /// Media is up: the phone's call is connected, or the far end of its call is rung.
-    pub(super) fn established(&mut self, now: Duration, session: &str) {
-        let Some(session) = self.sessions.get(session) else {
-            return;
-        };
-        let (id, participant) = (session.conversation.clone(), session.participant.clone());
-        let Some(own) = self
-            .conversations
-            .get_mut(&id)
-            .and_then(|found| found.participant_mut(&participant))
-        else {
-            return;
-        };
-        match own.call.state {
-            CallState::Alerting => self.connected(now, &id),
-            CallState::Contacting => {
-                own.set_state(now, CallState::Dialing, None);
-                let phone = own.phone.as_ref();
-                let early = phone.is_some_and(|phone| phone.answered_early);
-                let after = phone.and_then(|phone| phone.answer_after);
-                self.notify(now, &id);
-                let after = if early {
-                    Some(self.timing.event)
-                } else {
-                    after
-                };
-                if let Some(after) = after {
-                    let answers = Timer::FarEndAnswers { conversation: id };
-                    self.timers.set(now + after, answers);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Everybody in the call is connected.
-    fn connected(&mut self, now: Duration, id: &str) {
-        let Some(conversation) = self.conversations.get_mut(id) else {
-            return;
-        };
-        let mut started = Vec::new();
-        for one in &mut conversation.participants {
-            if one.call.state.is_over() || one.call.state == CallState::Connected {
-                continue;
-            }
-            one.set_state(now, CallState::Connected, None);
-            if let Some(phone) = &one.phone {
-                let far_end = (one.call.direction == CallDirection::Outbound)
-                    .then(|| (phone.session.clone(), phone.leg.far_end.to_string()));
-                started.push((one.id.clone(), far_end));
-            }
-        }
-        self.notify(now, id);
-        for (participant, far_end) in started {
-            if let Some((Some(session), far_end)) = far_end {
-                self.leg(&session, LegCommand::FarEnd(far_end));
-            }
-            let due = Timer::MetadataDue {
-                conversation: id.to_owned(),
-                participant,
-            };
-            self.timers.set(now + self.deadlines.metadata, due);
-        }
-    }
-
-    pub(super) fn metadata_due(&mut self, conversation: &str, participant: &str) {
-        let Some(one) = self
-            .conversations
-            .get(conversation)
-            .and_then(|found| found.participant(participant))
-        else {
-            return;
-        };
-        let Some(phone) = &one.phone else { return };
-        if phone.metadata == 0 && phone.expects_metadata {
-            let (user, call) = (one.user.clone().unwrap_or_default(), one.call.id.clone());
-            let waited = self.deadlines.metadata;
-            self.violate(
-                &user,
-                ViolationKind::MissingMetadata,
-                format!("no metadata request for communication {call} of conversation {conversation} within {waited:?} of event connected"),
-            );
-        }
-    }
-
-    /// Ends a call: event `disconnected`, then the session, then event `terminated`.
-    pub(super) fn end_with(
-        &mut self,
-        now: Duration,
-        id: &str,
-        why: &'static str,
-        reason: &'static str,
-    ) {
-        let Some(conversation) = self.conversations.get_mut(id) else {
-            return;
-        };
-        if conversation.is_over() {
-            return;
-        }
-        let mut sessions = Vec::new();
-        for one in &mut conversation.participants {
-            let own = one.phone.is_some();
-            // Seen from the far end, our phone is the peer.
-            let theirs = if why == "client" { "peer" } else { "client" };
-            one.set_state(
-                now,
-                CallState::Disconnected,
-                Some(if own { why } else { theirs }),
-            );
-            if why == "error" && own {
-                one.call.error = Some((
-                    "error.ininedgecontrol.connection.failed".into(),
-                    format!("The media session could not be used: {reason}"),
-                ));
-            }
-            sessions.extend(one.phone.as_ref().and_then(|phone| phone.session.clone()));
-        }
-        self.notify_later(now, id);
-        for session in sessions {
-            let pending = self
-                .sessions
-                .get(&session)
-                .is_some_and(|one| one.stage < Stage::Offered);
-            // A call that only rings is taken back at once, so that no phone answers it.
-            let wait = if pending {
-                Duration::ZERO
-            } else {
-                self.timing.event + self.timing.ending
-            };
-            self.timers
-                .set(now + wait, Timer::EndSession { session, reason });
-        }
-        self.timers.set(
-            now + self.timing.event + self.timing.ending * 2,
-            Timer::Terminated {
-                conversation: id.to_owned(),
-            },
-        );
-    }
-
-    pub(super) fn terminated(&mut self, now: Duration, id: &str) {
-        let Some(conversation) = self.conversations.get_mut(id) else {
-            return;
-        };
-        for one in &mut conversation.participants {
-            if one.call.state.is_over() {
-                one.set_state(now, CallState::Terminated, None);
-            }
-        }
-        self.notify(now, id);
     }
 
     fn insert(&mut self, now: Duration, id: &str, address: &str, participants: Vec<Participant>) {

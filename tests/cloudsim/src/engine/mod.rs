@@ -11,6 +11,8 @@
 mod command;
 pub mod conversation;
 mod flow;
+mod offer;
+mod progress;
 mod report;
 mod session;
 mod signal;

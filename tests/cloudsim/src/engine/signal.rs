@@ -216,6 +216,7 @@ impl Engine {
         } else {
             session.awaits_accept = false;
             self.mark(now, id, "accept");
+            self.trickle(id);
             return;
         };
         self.violate(
@@ -263,6 +264,7 @@ impl Engine {
         session.awaits_answer = false;
         let first = session.stage == Stage::Offered;
         session.stage = Stage::Answered;
+        let candidates_due = !session.end_of_candidates;
         let waiting = std::mem::take(&mut session.remote_candidates);
         for fault in answer_faults(&offer, &sdp) {
             self.violate(
@@ -276,7 +278,7 @@ impl Engine {
         for (candidate, mid) in waiting {
             self.leg(id, LegCommand::Candidate { candidate, mid });
         }
-        if first {
+        if candidates_due {
             self.timers.set(
                 now + self.deadlines.end_of_candidates,
                 Timer::EndOfCandidatesDue {
@@ -336,11 +338,13 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
-        if session.stage != Stage::Answered {
+        // ICE may be up before the answer has left: the offerer answers connectivity checks
+        // without knowing who asks (RFC 8445 section 7.3), and Genesys's client says so at once.
+        if session.stage != Stage::Answered && session.stage != Stage::Offered {
             self.violate(
                 user,
                 ViolationKind::OutOfOrder,
-                format!("session {id} is said to be active before it is answered"),
+                format!("session {id} is said to be active before it is offered"),
             );
             return;
         }

@@ -23,7 +23,7 @@ pub use resample::resample;
 pub(crate) use resample::kernel;
 pub use speech::{speech, speech_wav};
 pub use spectrum::{ToneFigures, level_dbfs, tone};
-pub use wav::{read_wav, write_wav};
+pub use wav::{read_wav, trim_silence, write_wav};
 
 /// Sample rate of every recording, Hz.
 pub const RATE: u32 = 48_000;

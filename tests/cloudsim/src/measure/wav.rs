@@ -4,6 +4,15 @@ use std::path::Path;
 
 use super::{MeasureError, RATE, Result, resample, to_i16};
 
+/// What lies between the first and the last sample that is louder than a whisper (-60 dBFS): a recording without the
+/// time before and after the call, in which nobody spoke.
+pub fn trim_silence(recording: &[i16]) -> &[i16] {
+    let loud = |sample: &i16| sample.unsigned_abs() > 32;
+    let first = recording.iter().position(loud).unwrap_or(0);
+    let last = recording.iter().rposition(loud).map_or(0, |last| last + 1);
+    recording.get(first..last).unwrap_or_default()
+}
+
 /// Reads a WAV file of any sample rate, 8 to 32 bits or float, and takes its first channel to
 /// 48 kHz.
 pub fn read_wav(file: &Path) -> Result<Vec<i16>> {

@@ -4,8 +4,6 @@ mod calls;
 mod notifications;
 mod people;
 mod route;
-#[cfg(test)]
-mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;

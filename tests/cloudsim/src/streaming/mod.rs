@@ -9,8 +9,6 @@ mod negotiate;
 mod outgoing;
 pub(crate) mod render;
 mod signaling;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,0 +1,135 @@
+//! `offhook check`: looks at configuration, board, sound and cloud, and says what to fix.
+
+use crate::device::config::Config;
+use crate::genesys::{self, CheckOutcome};
+use crate::runtime;
+use offhook_board::{Board, BoardError};
+use offhook_hal::audio::{PERIOD_FRAMES, Period};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Periods exchanged with a sound device to see that it runs: half a second.
+const TRIAL_PERIODS: usize = 50;
+
+/// The board the configuration names, or the one the device tree says this is.
+pub fn board(config: &Config) -> Result<Board, BoardError> {
+    Board::select(&config.board.name, offhook_board::device_tree_model().as_deref())
+}
+
+/// Checks all, prints a line for each; success if nothing has to be fixed.
+pub async fn run(config: Result<Config, anyhow::Error>, file: Option<&Path>) -> ExitCode {
+    let mut report = Report::default();
+    let shown = file.map_or_else(|| "defaults".to_owned(), |file| file.display().to_string());
+    let config = match config {
+        Ok(config) => {
+            report.line("configuration", Ok(shown));
+            config
+        }
+        Err(error) => {
+            report.line("configuration", Err(error.to_string()));
+            return report.end();
+        }
+    };
+    check_state(&config, &mut report);
+    match board(&config) {
+        Ok(board) => {
+            report.line("board", Ok(format!("{}: {}", board.name, board.description)));
+            check_sound(&config, &board, &mut report).await;
+        }
+        Err(error) => report.line("board", Err(error.to_string())),
+    }
+    for line in genesys::check(&runtime::cloud_config(&config), &runtime::token_source(&config)).await {
+        report.print(line.outcome, &line.step, &line.detail);
+    }
+    report.end()
+}
+
+fn check_state(config: &Config, report: &mut Report) {
+    let dir = &config.state.dir;
+    let probe = dir.join(".writable");
+    let result = std::fs::create_dir_all(dir)
+        .and_then(|()| std::fs::write(&probe, ""))
+        .and_then(|()| std::fs::remove_file(&probe));
+    report.line(
+        "state folder",
+        match result {
+            Ok(()) => Ok(dir.display().to_string()),
+            Err(error) => Err(format!(
+                "{}: {error}; the phone's user must be able to write there",
+                dir.display()
+            )),
+        },
+    );
+}
+
+async fn check_sound(config: &Config, board: &Board, report: &mut Report) {
+    let mut tried = Vec::new();
+    for (name, specs) in runtime::sound_specs(config, board) {
+        if tried.contains(&specs) {
+            continue;
+        }
+        tried.push(specs.clone());
+        // A driver may take its time.
+        let outcome = tokio::task::spawn_blocking(move || {
+            let mut device = offhook_hal::audio::open(&specs.0, &specs.1)?;
+            device.start()?;
+            let (silence, mut heard): (Period, Period) = ([0; PERIOD_FRAMES], [0; PERIOD_FRAMES]);
+            let mut xruns = 0;
+            for _ in 0..TRIAL_PERIODS {
+                xruns += device.exchange(&silence, &mut heard)?.xruns;
+            }
+            device.stop();
+            let format = device.format();
+            Ok::<_, offhook_hal::audio::AudioError>(format!(
+                "{} -> {}, {} frames a period, {xruns} xruns",
+                format.capture, format.playback, format.period_frames
+            ))
+        })
+        .await;
+        let result = match outcome {
+            Ok(result) => result.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        report.line(&format!("sound, {name}"), result);
+    }
+}
+
+/// What was found, printed as it is found.
+#[derive(Default)]
+struct Report {
+    faults: usize,
+}
+
+impl Report {
+    fn line(&mut self, what: &str, result: Result<String, String>) {
+        match result {
+            Ok(found) => self.print(CheckOutcome::Ok, what, &found),
+            Err(fault) => self.print(CheckOutcome::Failed, what, &fault),
+        }
+    }
+
+    fn print(&mut self, outcome: CheckOutcome, what: &str, detail: &str) {
+        let mark = match outcome {
+            CheckOutcome::Ok => "ok  ",
+            CheckOutcome::Warning => "note",
+            CheckOutcome::Failed => {
+                self.faults += 1;
+                "FIX "
+            }
+            CheckOutcome::Skipped => "-   ",
+        };
+        println!("{mark}  {what}: {detail}");
+    }
+
+    fn end(self) -> ExitCode {
+        match self.faults {
+            0 => {
+                println!("\nThe phone is ready to run.");
+                return ExitCode::SUCCESS;
+            }
+            1 => println!("\nOne thing to fix."),
+            many => println!("\n{many} things to fix."),
+        }
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,130 @@
+//! The command line: `offhook run`, `demo`, `check`, `config`, `version`.
+#![forbid(unsafe_code)]
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use offhook::device::config::{Config, DEFAULT_PATH, EXPLAINED};
+use offhook::device::{crypto, log};
+use offhook::{check, demo, runtime};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Offhook: a desk phone that is a Genesys Cloud WebRTC station.
+#[derive(Parser)]
+#[command(name = "offhook", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the phone until it is told to stop
+    Run {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// Work keys, hook, lamps and display from the page, whatever the board has
+        #[arg(long)]
+        virtual_panel: bool,
+    },
+    /// Run the phone on this computer against a simulated cloud, to try it out
+    Demo {
+        /// Play one whole inbound call without anybody's help and print what was heard
+        #[arg(long)]
+        call: bool,
+        /// The simulator's program; by default the one beside this program
+        #[arg(long, value_name = "FILE")]
+        cloudsim: Option<PathBuf>,
+    },
+    /// Look at configuration, board, sound and cloud, and say what to fix
+    Check {
+        #[command(flatten)]
+        config: ConfigArgument,
+    },
+    /// Show the configuration in use
+    Config {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// Show every key with its default and what it is for
+        #[arg(long)]
+        explain: bool,
+    },
+    /// Print the version
+    Version,
+}
+
+#[derive(clap::Args)]
+struct ConfigArgument {
+    /// Configuration file; without it the default file is read if it is there
+    #[arg(long = "config", value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl ConfigArgument {
+    fn read(&self) -> anyhow::Result<Config> {
+        match &self.file {
+            Some(file) => Ok(Config::read(file)?),
+            None if Path::new(DEFAULT_PATH).exists() => Ok(Config::read(Path::new(DEFAULT_PATH))?),
+            None => Ok(Config::default()),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    crypto::install();
+    match run(Cli::parse().verb) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("offhook: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb) -> anyhow::Result<ExitCode> {
+    match verb {
+        Verb::Run { config, virtual_panel } => {
+            let config = config.read()?;
+            log::start(config.log.level);
+            let board = check::board(&config)?;
+            anyhow::ensure!(
+                virtual_panel || board.is_virtual(),
+                "board {}: this build of the phone cannot drive its keys and display; start it with --virtual-panel \
+                 to work them from the page, or choose the board \"desktop\"",
+                board.name
+            );
+            executor()?.block_on(async {
+                let phone = runtime::Runtime::start(config, board).await?;
+                println!("Offhook is running: {}", phone.url());
+                phone.run().await;
+                anyhow::Ok(ExitCode::SUCCESS)
+            })
+        }
+        Verb::Demo { call, cloudsim } => executor()?.block_on(demo::run(call, cloudsim)),
+        Verb::Check { config } => {
+            let file = config.file.clone();
+            executor()?.block_on(async { Ok(check::run(config.read(), file.as_deref()).await) })
+        }
+        Verb::Config { explain: true, .. } => {
+            print!("{EXPLAINED}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Config { config, .. } => {
+            print!("{}", toml::to_string(&config.read()?).context("the configuration cannot be shown")?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Version => {
+            println!("offhook {}", env!("CARGO_PKG_VERSION"));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// One thread runs the phone; sound has its own, and slow system calls go to a few more.
+fn executor() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(8)
+        .build()
+        .context("the event loop cannot be made")
+}

@@ -1,0 +1,581 @@
+//! The one event loop: joins everything below it, and is the only place that knows them all.
+//!
+//! It waits on one closed enum, [`Wake`], and never for anything else: whatever takes time (REST, peer connections,
+//! opening a sound device) runs in a task of its own and comes back as a wake-up.
+mod clock;
+mod notices;
+mod peers;
+mod sound;
+mod status;
+
+use crate::audio::AudioCommand;
+use crate::device::config::Config;
+use crate::device::key;
+use crate::genesys::id::SessionId;
+use crate::genesys::rest::{RestError, RestReply};
+use crate::genesys::{Cloud, CloudConfig, CloudError, CloudEvent, IceServers, Identity, TokenSource};
+use crate::media::PeerEvent;
+use crate::panel::{Credentials, EventLog, Panel, PanelConfig, PanelError, Refusal, Request};
+use crate::phone::{self, AudioPath, Phone, PhoneConfig};
+use crate::softphone::{self, CommandId, CommandReply, RequestId, SdkError, Softphone, SoftphoneConfig};
+use offhook_board::Board;
+use offhook_hal::audio::{CaptureSpec, PlaybackSpec};
+use offhook_hal::virtual_board::{VirtualDisplay, VirtualLamps, VirtualPanel};
+use offhook_hal::{Display, Framebuffer, HalEvent, Lamps};
+use peers::Peers;
+use sound::Sound;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// Wake-ups waiting. When it is full, tasks wait and a finger's event is dropped and counted: a phone that is this far
+/// behind is broken.
+const WAKES: usize = 1024;
+/// Command ids from here on are the local API's; those below are the phone's own.
+const FIRST_API_COMMAND: u64 = 1 << 32;
+/// How long a stop waits for the far ends to be told.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Everything that can wake the phone. Closed.
+#[derive(Debug)]
+enum Wake {
+    /// A finger.
+    Hal(Finger),
+    /// The cloud.
+    Cloud(CloudEvent),
+    /// A REST request's outcome.
+    Rest(RequestId, Result<RestReply, RestError>),
+    /// A peer connection.
+    Peer {
+        session: SessionId,
+        /// Tells a peer connection from a later one of the same session.
+        number: u64,
+        event: PeerEvent,
+    },
+    /// A peer connection is gone; its stream is free again.
+    PeerGone(crate::audio::StreamPort),
+    /// The local API.
+    Api(Request),
+    /// The sound device.
+    Sound(sound::SoundEvent),
+    /// A deadline of `phone` or `softphone`.
+    Timer,
+    /// The wall clock shows another minute.
+    Minute(String),
+    /// Ctrl-C or systemd.
+    Stop,
+}
+
+/// A finger's event, which `Debug` shows without the digit: what is dialed is private.
+struct Finger(HalEvent);
+
+impl std::fmt::Debug for Finger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        phone::Input::Hal(self.0).fmt(f)
+    }
+}
+
+/// Why the phone cannot start, or has to stop.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// The local API.
+    #[error(transparent)]
+    Panel(#[from] PanelError),
+    /// The cloud's configuration.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    /// The audio pipeline.
+    #[error(transparent)]
+    Audio(#[from] crate::audio::AudioSetupError),
+    /// The board's display.
+    #[error("board {board}: {detail}")]
+    Board {
+        /// Its name.
+        board: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The state folder.
+    #[error("state.dir = {}: {error}; the phone's user must be able to write there", dir.display())]
+    State {
+        /// The folder.
+        dir: PathBuf,
+        /// The system's words.
+        error: std::io::Error,
+    },
+}
+
+/// Stops a running phone.
+#[derive(Clone, Debug)]
+pub struct Stopper(mpsc::Sender<Wake>);
+
+impl Stopper {
+    /// Asks it to stop; does nothing if it has.
+    pub fn stop(&self) {
+        // Full or gone: an event loop with that many wake-ups waiting is stuck, or has ended.
+        let _ = self.0.try_send(Wake::Stop);
+    }
+}
+
+/// A phone that is set up and not yet running.
+pub struct Runtime {
+    config: Config,
+    board: Board,
+    softphone: Softphone,
+    phone: Phone,
+    cloud: Cloud,
+    peers: Peers,
+    sound: Sound,
+    events: EventLog,
+    panel: Panel,
+    lamps: VirtualLamps,
+    display: VirtualDisplay,
+    frame: Framebuffer,
+    ice: IceServers,
+    identity: Option<Identity>,
+    connected: bool,
+    /// Which session the microphone belongs to; its stream may not be there yet.
+    talking: Option<SessionId>,
+    /// Commands of the local API that wait for their outcome.
+    asked: HashMap<CommandId, oneshot::Sender<Result<CommandReply, Refusal>>>,
+    next_command: u64,
+    hal_events_dropped: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    wakes: mpsc::Receiver<Wake>,
+    wake: mpsc::Sender<Wake>,
+}
+
+impl Runtime {
+    /// Sets everything up: board, API, cloud connection, audio pipeline. Nothing here waits for the network.
+    pub async fn start(config: Config, board: Board) -> Result<Self, RuntimeError> {
+        let dir = &config.state.dir;
+        std::fs::create_dir_all(dir).map_err(|error| RuntimeError::State { dir: dir.clone(), error })?;
+
+        let (wake, wakes) = mpsc::channel(WAKES);
+        let hal_events_dropped = std::sync::Arc::default();
+        let panel_board = virtual_panel(&board, wake.clone(), std::sync::Arc::clone(&hal_events_dropped))?;
+        let display = panel_board.display_driver();
+        let frame = Framebuffer::new(display.size()).map_err(|error| board_error(&board, &error))?;
+
+        let events = EventLog::default();
+        let panel = start_panel(&config, panel_board.clone(), &wake, &events).await?;
+        let cloud = start_cloud(&config, &wake)?;
+        let (sound, ports) = Sound::new(&config, &board, wake.clone())?;
+        clock::start(wake.clone());
+        watch_signals(wake.clone());
+
+        let phone = Phone::new(PhoneConfig {
+            tone_plan: config.phone.tones,
+            inter_digit_timeout: Duration::from_millis(config.phone.inter_digit_timeout_ms.into()),
+            ..PhoneConfig::default()
+        });
+        Ok(Self {
+            peers: Peers::new(ports, &config, wake.clone()),
+            softphone: Softphone::new(SoftphoneConfig::default()),
+            phone,
+            cloud,
+            sound,
+            events,
+            panel,
+            lamps: panel_board.lamp_driver(),
+            display,
+            frame,
+            ice: IceServers::default(),
+            identity: None,
+            connected: false,
+            talking: None,
+            asked: HashMap::new(),
+            next_command: FIRST_API_COMMAND,
+            hal_events_dropped,
+            wakes,
+            wake,
+            config,
+            board,
+        })
+    }
+
+    /// Where the page and the local API are.
+    pub fn url(&self) -> String {
+        self.panel.url()
+    }
+
+    /// Stops the phone from another thread or task.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.wake.clone())
+    }
+
+    /// Runs until Ctrl-C, SIGTERM or its [`Stopper`].
+    pub async fn run(mut self) {
+        self.notice(phone::Notice::Connecting);
+        self.sound.open();
+        loop {
+            self.drain();
+            let wake = self.next_wake().await;
+            tracing::trace!(?wake, "woken");
+            if !self.handle(wake) {
+                break;
+            }
+        }
+        self.stop().await;
+    }
+
+    async fn next_wake(&mut self) -> Wake {
+        let deadline = [self.softphone.next_timeout(), self.phone.next_timeout()].into_iter().flatten().min();
+        let timer = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            wake = self.wakes.recv() => wake.unwrap_or(Wake::Stop),
+            () = timer => Wake::Timer,
+        }
+    }
+
+    /// One wake-up; `false` to stop.
+    fn handle(&mut self, wake: Wake) -> bool {
+        let now = now();
+        match wake {
+            Wake::Hal(Finger(event)) => self.phone.handle(now, phone::Input::Hal(event)),
+            Wake::Cloud(event) => self.cloud_event(now, event),
+            Wake::Rest(request, result) => {
+                self.softphone.handle(now, softphone::Input::Rest { request, result });
+            }
+            Wake::Peer { session, number, event } => self.peer_event(now, session, number, event),
+            Wake::PeerGone(port) => self.peers.give_back(port),
+            Wake::Api(request) => self.api_request(now, request),
+            Wake::Sound(event) => self.sound_event(event),
+            Wake::Timer => {
+                self.softphone.handle_timeout(now);
+                self.phone.handle_timeout(now);
+            }
+            Wake::Minute(time) => self.phone.handle(now, phone::Input::Clock(time)),
+            Wake::Stop => return false,
+        }
+        true
+    }
+
+    fn cloud_event(&mut self, now: Instant, event: CloudEvent) {
+        match &event {
+            CloudEvent::Ready(identity) => {
+                tracing::info!(station = identity.station.is_some(), "logged in");
+                self.identity = Some((**identity).clone());
+                self.station_changed(now);
+            }
+            CloudEvent::StationFetched(station) => {
+                if let Some(identity) = &mut self.identity {
+                    identity.station.clone_from(station);
+                }
+                self.station_changed(now);
+            }
+            CloudEvent::Connected { reconnect, .. } => {
+                tracing::info!(reconnect, "streaming is up");
+                self.connected = true;
+                self.notice_over(phone::NoticeArea::Cloud);
+            }
+            CloudEvent::Disconnected { reason, reconnecting } => {
+                tracing::warn!(reason, reconnecting, "streaming is down");
+                self.connected = false;
+                self.notice(phone::Notice::Connecting);
+            }
+            CloudEvent::Failed { error, retry_in } => {
+                tracing::error!(%error, ?retry_in, "the cloud cannot be used");
+                self.connected = false;
+                self.notice(notices::of_cloud(error));
+            }
+            CloudEvent::IceServers(ice) => {
+                self.ice.clone_from(ice);
+                // So that no call waits for a name.
+                let servers = ice.servers.clone();
+                tokio::spawn(async move { crate::media::prefetch(&servers).await });
+            }
+            CloudEvent::Signal(_)
+            | CloudEvent::Conversation(_)
+            | CloudEvent::Station(_)
+            | CloudEvent::PersistentConnection(_) => {}
+        }
+        self.softphone.handle(now, softphone::Input::Cloud(event));
+    }
+
+    fn station_changed(&mut self, now: Instant) {
+        let Some(identity) = &self.identity else { return };
+        let station = identity.station.clone();
+        let input = phone::Input::Identity {
+            user: identity.user.name.clone(),
+            station: station.as_ref().map(|station| station.name.clone()),
+        };
+        self.phone.handle(now, input);
+        match notices::of_station(station.as_ref()) {
+            Some(notice) => self.notice(notice),
+            None => self.notice_over(phone::NoticeArea::Station),
+        }
+    }
+
+    fn peer_event(&mut self, now: Instant, session: SessionId, number: u64, event: PeerEvent) {
+        if !self.peers.is_current(&session, number) {
+            return;
+        }
+        if let PeerEvent::Answered { negotiated, .. } = &event
+            && let Some(start) = self.peers.negotiated(&session, *negotiated)
+        {
+            self.sound.send(start);
+            self.route_microphone();
+        }
+        self.softphone.handle(now, softphone::Input::Peer { session, event });
+    }
+
+    fn sound_event(&mut self, event: sound::SoundEvent) {
+        match self.sound.handle(event) {
+            sound::Outcome::Running => self.notice_over(phone::NoticeArea::Sound),
+            sound::Outcome::Trouble(notice) => self.notice(notice),
+            sound::Outcome::Nothing => {}
+        }
+    }
+
+    fn notice(&mut self, notice: phone::Notice) {
+        self.phone.handle(now(), phone::Input::Notice(Some(notice)));
+    }
+
+    fn notice_over(&mut self, area: phone::NoticeArea) {
+        self.phone.handle(now(), phone::Input::NoticeOver(area));
+    }
+
+    /// Does what the state machines want, until they want nothing more.
+    fn drain(&mut self) {
+        loop {
+            if let Some(output) = self.softphone.poll() {
+                self.softphone_output(output);
+            } else if let Some(output) = self.phone.poll() {
+                self.phone_output(output);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn softphone_output(&mut self, output: softphone::Output) {
+        tracing::trace!(?output, "softphone");
+        match output {
+            softphone::Output::Rest { request, body } => {
+                let (cloud, wake) = (self.cloud.clone(), self.wake.clone());
+                tokio::spawn(async move {
+                    let result = cloud.rest(body).await;
+                    // The phone is stopping: nobody waits for it.
+                    let _ = wake.send(Wake::Rest(request, result)).await;
+                });
+            }
+            softphone::Output::Signal(reply) => self.cloud.signal(reply),
+            softphone::Output::Media { session, command } => {
+                if let Some(stop) = self.peers.command(session, command, &self.ice) {
+                    self.sound.send(stop);
+                }
+            }
+            softphone::Output::Event(event) => {
+                self.events.publish(event.name(), &*event);
+                self.phone.handle(now(), phone::Input::Softphone(event));
+            }
+            softphone::Output::CommandDone { id, result } => self.command_done(id, result),
+        }
+    }
+
+    fn command_done(&mut self, id: CommandId, result: Result<CommandReply, SdkError>) {
+        if let Some(asker) = self.asked.remove(&id) {
+            // The asker may have gone away meanwhile.
+            let _ = asker.send(result.clone().map_err(Refusal::Sdk));
+        }
+        self.phone.handle(now(), phone::Input::CommandDone { id, result });
+    }
+
+    fn phone_output(&mut self, output: phone::Output) {
+        tracing::trace!(?output, "phone");
+        match output {
+            phone::Output::Softphone { id, command } => {
+                self.softphone.handle(now(), softphone::Input::Command { id, command });
+            }
+            phone::Output::Audio(command) => self.sound.send(command),
+            phone::Output::Path(path) => self.sound.switch(path),
+            phone::Output::Talk(session) => {
+                self.talking = session;
+                self.route_microphone();
+            }
+            phone::Output::Lamp { lamp, state } => {
+                if let Err(error) = self.lamps.set(lamp, state) {
+                    tracing::warn!(%error, "a lamp cannot be switched");
+                }
+            }
+            phone::Output::Screen(screen) => {
+                phone::render::render(&screen, &mut self.frame);
+                if let Err(error) = self.display.show(&self.frame) {
+                    tracing::warn!(%error, "the display cannot be drawn");
+                }
+            }
+        }
+    }
+
+    fn route_microphone(&mut self) {
+        let stream = self.talking.as_ref().and_then(|session| self.peers.stream(session));
+        self.sound.send(AudioCommand::Microphone { stream });
+    }
+
+    fn api_request(&mut self, now: Instant, request: Request) {
+        // An asker that has gone away needs no answer: the results of `send` are of no interest.
+        match request {
+            Request::Status { reply } => drop(reply.send(self.status())),
+            Request::Calls { reply } => drop(reply.send(self.calls())),
+            Request::Metrics { reply } => drop(reply.send(self.metrics())),
+            Request::Dial { params, reply } => {
+                let id = self.next_command(reply);
+                self.phone.handle(now, phone::Input::Dial { id, params });
+            }
+            Request::Call { conversation, command, reply } => {
+                if self.softphone.calls().any(|call| call.conversation_id == conversation) {
+                    let id = self.next_command(reply);
+                    self.softphone.handle(now, softphone::Input::Command { id, command });
+                } else {
+                    drop(reply.send(Err(Refusal::UnknownCall)));
+                }
+            }
+            Request::Audio { change, reply } => {
+                if let Some(change) = change {
+                    self.phone.handle(now, phone::Input::Audio(change));
+                }
+                drop(reply.send(self.phone.audio_settings()));
+            }
+        }
+    }
+
+    fn next_command(&mut self, reply: oneshot::Sender<Result<CommandReply, Refusal>>) -> CommandId {
+        let id = CommandId(self.next_command);
+        self.next_command += 1;
+        self.asked.insert(id, reply);
+        id
+    }
+
+    async fn stop(mut self) {
+        tracing::info!("stopping");
+        self.sound.stop();
+        let farewell = async {
+            self.peers.close_all(&mut self.wakes).await;
+            self.cloud.shutdown().await;
+        };
+        if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+            tracing::warn!("the far ends did not answer the farewell in time");
+        }
+    }
+}
+
+/// Tokio's clock, so that a test's virtual time is the phone's.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+fn board_error(board: &Board, error: &dyn std::fmt::Display) -> RuntimeError {
+    RuntimeError::Board { board: board.name.clone(), detail: error.to_string() }
+}
+
+fn virtual_panel(
+    board: &Board,
+    wake: mpsc::Sender<Wake>,
+    dropped: std::sync::Arc<std::sync::atomic::AtomicU64>,
+) -> Result<VirtualPanel, RuntimeError> {
+    let sink = move |event| {
+        if wake.try_send(Wake::Hal(Finger(event))).is_err() {
+            dropped.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    };
+    VirtualPanel::new(&board.panel_config(), sink).map_err(|error| board_error(board, &error))
+}
+
+async fn start_panel(
+    config: &Config,
+    virtual_panel: VirtualPanel,
+    wake: &mpsc::Sender<Wake>,
+    events: &EventLog,
+) -> Result<Panel, RuntimeError> {
+    let state_error = |error| RuntimeError::State { dir: config.state.dir.clone(), error };
+    let host_name = std::fs::read_to_string("/etc/hostname").unwrap_or_default().trim().to_owned();
+    let credentials = if config.api.listen.ip().is_loopback() {
+        None
+    } else {
+        let names = vec![host_name.clone(), format!("{host_name}.local"), config.api.listen.ip().to_string()];
+        let (certificate, certificate_key) =
+            key::api_certificate(&config.state.dir, names).map_err(state_error)?;
+        let key = key::api_key(&config.state.dir).map_err(state_error)?;
+        Some(Credentials { key, certificate, certificate_key })
+    };
+    let (requests, mut asked) = mpsc::channel(64);
+    let wake = wake.clone();
+    tokio::spawn(async move {
+        while let Some(request) = asked.recv().await {
+            if wake.send(Wake::Api(request)).await.is_err() {
+                return;
+            }
+        }
+    });
+    let panel_config = PanelConfig {
+        listen: config.api.listen,
+        credentials,
+        host_name,
+        virtual_panel: Some(virtual_panel),
+    };
+    Ok(Panel::start(panel_config, requests, events.clone()).await?)
+}
+
+fn start_cloud(config: &Config, wake: &mpsc::Sender<Wake>) -> Result<Cloud, RuntimeError> {
+    let (events, mut heard) = mpsc::channel(256);
+    let wake = wake.clone();
+    tokio::spawn(async move {
+        while let Some(event) = heard.recv().await {
+            if wake.send(Wake::Cloud(event)).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(Cloud::start(&cloud_config(config), token_source(config), events)?)
+}
+
+/// Name and devices of each audio path.
+pub fn sound_specs(config: &Config, board: &Board) -> [(&'static str, (CaptureSpec, PlaybackSpec)); 3] {
+    [("handset", AudioPath::Handset), ("speaker", AudioPath::Speaker), ("headset", AudioPath::Headset)]
+        .map(|(name, path)| (name, sound::specs(config, board, path)))
+}
+
+/// The cloud's part of the configuration.
+pub fn cloud_config(config: &Config) -> CloudConfig {
+    CloudConfig {
+        environment: config.cloud.environment.clone(),
+        streaming: config.cloud.streaming.clone(),
+        ca_file: Some(&config.cloud.ca_file).filter(|file| !file.is_empty()).map(PathBuf::from),
+        resource: uuid::Uuid::new_v4().to_string(),
+        ipv6_candidates: false,
+    }
+}
+
+/// Where the access token is: the configured file, else the one in the state folder.
+pub fn token_source(config: &Config) -> TokenSource {
+    if config.cloud.token_file.is_empty() {
+        TokenSource::file(config.state.dir.join("access-token"))
+    } else {
+        TokenSource::file(&config.cloud.token_file)
+    }
+}
+
+fn watch_signals(wake: mpsc::Sender<Wake>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    tokio::spawn(async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
+            tracing::error!("signals cannot be caught: stop the phone with SIGKILL");
+            return;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        // The loop has ended already: there is nothing left to stop.
+        let _ = wake.send(Wake::Stop).await;
+    });
+}

@@ -1,0 +1,34 @@
+//! What the user has to know: which trouble of cloud, station and sound is which notice.
+
+use crate::genesys::CloudError;
+use crate::genesys::model::Station;
+use crate::phone::Notice;
+use offhook_hal::audio::AudioError;
+
+pub(super) fn of_cloud(error: &CloudError) -> Notice {
+    match error {
+        CloudError::InvalidToken { .. } => Notice::LoginNeeded,
+        CloudError::Tls { .. } => Notice::TlsTrouble,
+        _ => Notice::CloudUnreachable,
+    }
+}
+
+pub(super) fn of_station(station: Option<&Station>) -> Option<Notice> {
+    match station {
+        None => Some(Notice::NoStation),
+        Some(station) if !station.is_webrtc() => Some(Notice::StationNotWebRtc),
+        Some(_) => None,
+    }
+}
+
+pub(super) fn of_sound(error: &AudioError) -> Notice {
+    let name = |device: &std::sync::Arc<str>| device.to_string();
+    match error {
+        AudioError::Missing { device, .. } => Notice::SoundMissing { device: name(device) },
+        AudioError::Busy { device, .. } => Notice::SoundBusy { device: name(device) },
+        AudioError::Denied { device, .. }
+        | AudioError::Unsupported { device, .. }
+        | AudioError::Lost { device, .. } => Notice::SoundTrouble { device: name(device) },
+        _ => Notice::SoundTrouble { device: String::new() },
+    }
+}

@@ -1,0 +1,211 @@
+//! The sound device: opened when the phone starts, opened again when it is lost or another path is wanted.
+
+use super::{RuntimeError, Wake, notices};
+use crate::audio::thread::{self, AudioThread, Ended};
+use crate::audio::{
+    AudioCommand, AudioCounters, Control, Engine, EngineConfig, MAX_STREAMS, OpusConfig, StreamCounters, StreamPort,
+};
+use crate::device::config::Config;
+use crate::phone::{AudioPath, Notice};
+use offhook_board::Board;
+use offhook_hal::audio::{AudioError, CaptureSpec, DuplexAudio, PlaybackSpec};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Pause before a device that is missing, busy or lost is tried again: a USB handset takes a second or two to come up.
+const RETRY: Duration = Duration::from_secs(3);
+
+/// From the tasks and the audio thread.
+pub(super) enum SoundEvent {
+    /// A device was opened, or not.
+    Opened(Result<Box<dyn DuplexAudio>, AudioError>),
+    /// The audio thread has ended; engine and device come back.
+    Ended(Box<Ended>),
+    /// Time to try again.
+    Retry,
+}
+
+impl std::fmt::Debug for SoundEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Opened(result) => write!(f, "Opened({:?})", result.as_ref().map(|device| device.format())),
+            Self::Ended(ended) => write!(f, "Ended({:?})", ended.error),
+            Self::Retry => f.write_str("Retry"),
+        }
+    }
+}
+
+/// What the user has to know of a sound event.
+pub(super) enum Outcome {
+    Running,
+    Trouble(Notice),
+    Nothing,
+}
+
+pub(super) struct Sound {
+    control: Control,
+    state: State,
+    /// PCM names of each path, with the configuration's overrides.
+    paths: [(CaptureSpec, PlaybackSpec); 3],
+    path: AudioPath,
+    wake: mpsc::Sender<Wake>,
+}
+
+enum State {
+    /// No device; the engine waits here.
+    Closed(Box<Engine>),
+    Opening(Box<Engine>),
+    Running(AudioThread),
+    /// The thread was told to stop, to be started again on another device; kept so that nobody waits for its end.
+    Switching(AudioThread),
+    Stopped,
+}
+
+impl Sound {
+    /// Allocates the pipeline; opens nothing.
+    pub fn new(
+        config: &Config,
+        board: &Board,
+        wake: mpsc::Sender<Wake>,
+    ) -> Result<(Self, Vec<StreamPort>), RuntimeError> {
+        let engine_config = EngineConfig {
+            tone_plan: config.phone.tones,
+            opus: OpusConfig {
+                bitrate_bps: config.audio.opus_bitrate_bps,
+                complexity: config.audio.opus_complexity,
+                fec: config.audio.opus_fec,
+                ..OpusConfig::default()
+            },
+            ..EngineConfig::default()
+        };
+        let (engine, control, ports) = crate::audio::pipeline(engine_config)?;
+        let paths = [AudioPath::Handset, AudioPath::Speaker, AudioPath::Headset]
+            .map(|path| specs(config, board, path));
+        let state = State::Closed(Box::new(engine));
+        Ok((Self { control, state, paths, path: AudioPath::Handset, wake }, ports.into()))
+    }
+
+    /// Opens the device of the present path; does nothing when it is open.
+    pub fn open(&mut self) {
+        match std::mem::replace(&mut self.state, State::Stopped) {
+            State::Closed(engine) => {
+                self.state = State::Opening(engine);
+                let (capture, playback) = self.paths[self.path as usize].clone();
+                let wake = self.wake.clone();
+                // A driver may take its time, and the loop must not wait for it.
+                tokio::task::spawn_blocking(move || {
+                    let result = offhook_hal::audio::open(&capture, &playback);
+                    // The phone is stopping: the device is closed again.
+                    let _ = wake.blocking_send(Wake::Sound(SoundEvent::Opened(result)));
+                });
+            }
+            other => self.state = other,
+        }
+    }
+
+    /// Takes another path; the device changes only if the path has another one.
+    pub fn switch(&mut self, path: AudioPath) {
+        let same = self.paths[self.path as usize] == self.paths[path as usize];
+        self.path = path;
+        if same {
+            return;
+        }
+        match std::mem::replace(&mut self.state, State::Stopped) {
+            State::Running(thread) => {
+                thread.stop();
+                self.state = State::Switching(thread);
+            }
+            other => self.state = other,
+        }
+    }
+
+    /// To the audio thread.
+    pub fn send(&mut self, command: AudioCommand) {
+        if self.control.send(command).is_err() {
+            tracing::error!("the audio thread does not take its commands");
+        }
+    }
+
+    pub fn handle(&mut self, event: SoundEvent) -> Outcome {
+        match (event, std::mem::replace(&mut self.state, State::Stopped)) {
+            (SoundEvent::Opened(Ok(device)), State::Opening(engine)) => {
+                tracing::info!(format = ?device.format(), "sound is running");
+                let wake = self.wake.clone();
+                let on_end = move |ended: Ended| {
+                    // The phone has stopped: the engine is not needed any more.
+                    let _ = wake.try_send(Wake::Sound(SoundEvent::Ended(Box::new(ended))));
+                };
+                match thread::spawn(device, *engine, on_end) {
+                    Ok(thread) => {
+                        self.state = State::Running(thread);
+                        Outcome::Running
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "no audio thread: the phone has to be restarted");
+                        Outcome::Trouble(Notice::SoundTrouble { device: String::new() })
+                    }
+                }
+            }
+            (SoundEvent::Opened(Err(error)), State::Opening(engine)) => self.trouble(engine, &error),
+            (SoundEvent::Ended(ended), State::Switching(_)) => {
+                self.state = State::Closed(Box::new(ended.engine));
+                self.open();
+                Outcome::Nothing
+            }
+            (SoundEvent::Ended(ended), State::Running(_)) => match ended.error {
+                Some(error) => self.trouble(Box::new(ended.engine), &error),
+                None => Outcome::Nothing,
+            },
+            (SoundEvent::Retry, state) => {
+                self.state = state;
+                self.open();
+                Outcome::Nothing
+            }
+            (_, state) => {
+                self.state = state;
+                Outcome::Nothing
+            }
+        }
+    }
+
+    fn trouble(&mut self, engine: Box<Engine>, error: &AudioError) -> Outcome {
+        tracing::error!(%error, "no sound; trying again in {} s", RETRY.as_secs());
+        self.state = State::Closed(engine);
+        let wake = self.wake.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(RETRY).await;
+            // The phone is stopping.
+            let _ = wake.send(Wake::Sound(SoundEvent::Retry)).await;
+        });
+        Outcome::Trouble(notices::of_sound(error))
+    }
+
+    pub fn counters(&self) -> AudioCounters {
+        self.control.counters()
+    }
+
+    /// Zeros for a stream that does not exist (a session that got none).
+    pub fn stream(&self, stream: usize) -> StreamCounters {
+        if stream < MAX_STREAMS { self.control.stream(stream) } else { StreamCounters::default() }
+    }
+
+    pub fn stop(&mut self) {
+        // Dropping a running thread stops it and waits a period at most.
+        self.state = State::Stopped;
+    }
+}
+
+/// Where a path's sound comes from and goes to: the configuration's devices if it names them, else the board's. A
+/// board without a speaker or headset uses its handset.
+pub(super) fn specs(config: &Config, board: &Board, path: AudioPath) -> (CaptureSpec, PlaybackSpec) {
+    let audio = match path {
+        AudioPath::Handset => None,
+        AudioPath::Speaker => board.audio.speaker.as_ref(),
+        AudioPath::Headset => board.audio.headset.as_ref(),
+    }
+    .unwrap_or(&board.audio.handset);
+    (
+        config.audio.capture_spec().unwrap_or_else(|| audio.capture.clone()),
+        config.audio.playback_spec().unwrap_or_else(|| audio.playback.clone()),
+    )
+}

@@ -1,0 +1,94 @@
+//! What the ear heard, as a WAV file, and what is in it.
+
+use realfft::RealFftPlanner;
+use std::path::Path;
+
+/// Frames per second of every recording.
+pub const RATE_HZ: usize = 48_000;
+/// Frames looked at for one spectrum: 100 ms, 10 Hz a line.
+const WINDOW: usize = 4_800;
+
+/// 48 kHz mono.
+#[derive(Clone, Debug)]
+pub struct Recording(pub Vec<i16>);
+
+impl Recording {
+    /// Reads a WAV file.
+    pub fn read(file: &Path) -> Self {
+        let mut reader = hound::WavReader::open(file).expect("the ear's WAV file");
+        Self(reader.samples::<i16>().map(|sample| sample.expect("a sample")).collect())
+    }
+
+    /// Whether, somewhere, these frequencies and no other strong one sound together for `ms`.
+    pub fn has_tone(&self, hz: &[f32], ms: usize) -> bool {
+        self.longest_tone_ms(hz) >= ms
+    }
+
+    /// The longest time for which just these frequencies sound, in ms (steps of 100).
+    pub fn longest_tone_ms(&self, hz: &[f32]) -> usize {
+        let mut longest = 0;
+        let mut running = 0;
+        for window in self.0.chunks_exact(WINDOW) {
+            running = if is_tone(window, hz) { running + 100 } else { 0 };
+            longest = longest.max(running);
+        }
+        longest
+    }
+
+    /// RMS level in dBFS (a full-scale sine is -3); -120 for silence.
+    pub fn level_dbfs(&self) -> f64 {
+        let sum: f64 = self.0.iter().map(|sample| f64::from(*sample).powi(2)).sum();
+        let rms = (sum / self.0.len().max(1) as f64).sqrt() / 32_768.0;
+        20.0 * rms.max(1e-6).log10()
+    }
+}
+
+/// Nine tenths of the window's energy within 20 Hz of the frequencies, and each of them present.
+fn is_tone(window: &[i16], hz: &[f32]) -> bool {
+    let power = power_spectrum(window);
+    let total: f32 = power.iter().sum();
+    if total < 1e4 {
+        return false;
+    }
+    let near = |hz: f32| {
+        let line = (hz / 10.0).round() as usize;
+        power[line.saturating_sub(2)..=line + 2].iter().sum::<f32>() / total
+    };
+    let shares: Vec<f32> = hz.iter().map(|hz| near(*hz)).collect();
+    shares.iter().sum::<f32>() > 0.9 && shares.iter().all(|share| *share > 0.2 / hz.len() as f32)
+}
+
+fn power_spectrum(window: &[i16]) -> Vec<f32> {
+    let fft = RealFftPlanner::<f32>::new().plan_fft_forward(window.len());
+    let mut input = fft.make_input_vec();
+    for (n, (slot, sample)) in input.iter_mut().zip(window).enumerate() {
+        let hann = 0.5 - 0.5 * (std::f32::consts::TAU * n as f32 / window.len() as f32).cos();
+        *slot = f32::from(*sample) * hann;
+    }
+    let mut spectrum = fft.make_output_vec();
+    fft.process(&mut input, &mut spectrum).expect("the lengths fit");
+    spectrum.iter().map(|line| line.norm_sqr() / (window.len() as f32).powi(2)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tones(hz: &[f32], ms: usize) -> Recording {
+        let sample = |n: usize| {
+            let time = n as f32 / RATE_HZ as f32;
+            hz.iter().map(|hz| (std::f32::consts::TAU * hz * time).sin()).sum::<f32>() * 3_000.0
+        };
+        Recording((0..RATE_HZ * ms / 1000).map(|n| sample(n) as i16).collect())
+    }
+
+    #[test]
+    fn tones_are_told_apart() {
+        let dial = tones(&[350.0, 440.0], 500);
+        assert_eq!(dial.longest_tone_ms(&[350.0, 440.0]), 500);
+        assert!(!dial.has_tone(&[480.0, 620.0], 100));
+        assert!(!dial.has_tone(&[350.0], 100));
+        assert!(!tones(&[440.0], 500).has_tone(&[350.0, 440.0], 100));
+        assert!(!Recording(vec![0; RATE_HZ]).has_tone(&[440.0], 100));
+    }
+}

@@ -1,0 +1,60 @@
+//! No secret, number or name reaches the log, at any level.
+
+use offhook_cloudsim::CallState;
+use offhook_cloudsim::spec::InboundSpec;
+use offhook_tests::{PATIENCE, PhoneOptions, Rig};
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Without `Private`, `Jid` and the log's filter, the token, the dialed number and the caller's name stand in the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_call_at_trace_shows_nothing_private() {
+    let log = Captured::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt()
+        .with_env_filter(offhook::device::log::filter(offhook::device::config::LogLevel::Trace))
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .init();
+    let rig = Rig::start(PhoneOptions::default()).await;
+    let spec = InboundSpec {
+        from_name: "Ottilie Quux".into(),
+        from_address: "tel:+13175550187".into(),
+        ..InboundSpec::to(&rig.user)
+    };
+    let call = rig.sim.call_user(&spec).unwrap();
+    rig.phone.api.wait_event("pendingSession", |_| true).await;
+    rig.lift().await;
+    rig.sim.wait_for_state(&call, CallState::Connected, PATIENCE).await.unwrap();
+    rig.keys("7391").await;
+    rig.rest().await;
+    rig.sim.wait_for_state(&call, CallState::Terminated, PATIENCE).await.unwrap();
+    rig.lift().await;
+    rig.keys("5550164#").await;
+    let out = rig.sim.wait_for_new_call(&[call.clone()], PATIENCE).await.unwrap();
+    rig.sim.wait_for_state(&out, CallState::Dialing, PATIENCE).await.unwrap();
+    rig.rest().await;
+    rig.sim.wait_for_state(&out, CallState::Terminated, PATIENCE).await.unwrap();
+    let token = rig.user.token.clone();
+    rig.end().await;
+    let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    assert!(text.contains("TRACE") && text.contains(&call), "the log is not there");
+    for private in [token.as_str(), "Ottilie", "Quux", "5550187", "5550164", "7391", "Agent One", "authKey", "Digit("] {
+        let line = text.lines().find(|line| line.contains(private));
+        assert!(line.is_none(), "{private:?} is in the log: {}", line.unwrap_or_default());
+    }
+}

@@ -1,0 +1,10 @@
+//! The phone against the simulator, through the front door: hook and keys in, sound and wire out.
+
+mod bad_input;
+mod calls_in;
+mod calls_out;
+mod cloud_life;
+mod in_call;
+mod local_api;
+mod log;
+mod sound;
