@@ -240,7 +240,7 @@ impl Engine {
         let had_leg = session.stage >= Stage::Preparing;
         let settled = session
             .media_since
-            .is_some_and(|since| now - since >= SETTLED);
+            .is_some_and(|since| now.saturating_sub(since) >= SETTLED);
         let silent_end = settled && !session.end_of_candidates;
         let user = session.user.clone();
         session.stage = Stage::Ended;

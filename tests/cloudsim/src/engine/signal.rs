@@ -175,7 +175,7 @@ impl Engine {
             }
             SignalKind::Candidates(_, candidates) => self.candidates(user, id, candidates),
             SignalKind::EndOfCandidates(_) => self.no_more_candidates(now, user, id),
-            SignalKind::Active(_) => self.activated(now, user, id),
+            SignalKind::Active(_) => self.activated(now, id),
             SignalKind::Terminate(_, reason) => {
                 self.mark(now, id, "terminate-in");
                 self.note(user, format!("the phone ended session {id}: {reason}"));
@@ -334,20 +334,13 @@ impl Engine {
         }
     }
 
-    fn activated(&mut self, now: Duration, user: &str, id: &str) {
+    /// ICE may be up before the answer has left: the offerer answers connectivity checks without
+    /// knowing who asks (RFC 8445 section 7.3), and Genesys's client says so at once. What comes
+    /// before the offer never gets here.
+    fn activated(&mut self, now: Duration, id: &str) {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
-        // ICE may be up before the answer has left: the offerer answers connectivity checks
-        // without knowing who asks (RFC 8445 section 7.3), and Genesys's client says so at once.
-        if session.stage != Stage::Answered && session.stage != Stage::Offered {
-            self.violate(
-                user,
-                ViolationKind::OutOfOrder,
-                format!("session {id} is said to be active before it is offered"),
-            );
-            return;
-        }
         // Told again each time ICE comes back (genesys-protocol 5.3), so never an error.
         session.active = true;
         self.mark(now, id, "active");

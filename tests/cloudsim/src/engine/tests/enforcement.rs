@@ -59,8 +59,9 @@ fn signals_out_of_order() {
         let call = answered(rig);
         rig.says(&call, good());
     });
-    check(OutOfOrder, "active before it is answered", |rig| {
-        let call = offered(rig);
+    check(OutOfOrder, "active for session", |rig| {
+        let call = rig.ring(InboundOrder::EventFirst, 0);
+        rig.says(&call, SignalKind::Proceed);
         rig.says(&call, SignalKind::Active(XMPP));
     });
     check(OutOfOrder, "after its end of candidates", |rig| {
