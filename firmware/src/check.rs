@@ -13,7 +13,10 @@ const TRIAL_PERIODS: usize = 50;
 
 /// The board the configuration names, or the one the device tree says this is.
 pub fn board(config: &Config) -> Result<Board, BoardError> {
-    Board::select(&config.board.name, offhook_board::device_tree_model().as_deref())
+    Board::select(
+        &config.board.name,
+        offhook_board::device_tree_model().as_deref(),
+    )
 }
 
 /// Checks all, prints a line for each; success if nothing has to be fixed.
@@ -33,12 +36,20 @@ pub async fn run(config: Result<Config, anyhow::Error>, file: Option<&Path>) -> 
     check_state(&config, &mut report);
     match board(&config) {
         Ok(board) => {
-            report.line("board", Ok(format!("{}: {}", board.name, board.description)));
+            report.line(
+                "board",
+                Ok(format!("{}: {}", board.name, board.description)),
+            );
             check_sound(&config, &board, &mut report).await;
         }
         Err(error) => report.line("board", Err(error.to_string())),
     }
-    for line in genesys::check(&runtime::cloud_config(&config), &runtime::token_source(&config)).await {
+    for line in genesys::check(
+        &runtime::cloud_config(&config),
+        &runtime::token_source(&config),
+    )
+    .await
+    {
         report.print(line.outcome, &line.step, &line.detail);
     }
     report.end()

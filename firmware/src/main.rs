@@ -83,7 +83,10 @@ fn main() -> ExitCode {
 
 fn run(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
-        Verb::Run { config, virtual_panel } => {
+        Verb::Run {
+            config,
+            virtual_panel,
+        } => {
             let config = config.read()?;
             log::start(config.log.level);
             let board = check::board(&config)?;
@@ -110,7 +113,10 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Config { config, .. } => {
-            print!("{}", toml::to_string(&config.read()?).context("the configuration cannot be shown")?);
+            print!(
+                "{}",
+                toml::to_string(&config.read()?).context("the configuration cannot be shown")?
+            );
             Ok(ExitCode::SUCCESS)
         }
         Verb::Version => {

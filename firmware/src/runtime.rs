@@ -13,11 +13,15 @@ use crate::device::config::Config;
 use crate::device::key;
 use crate::genesys::id::SessionId;
 use crate::genesys::rest::{RestError, RestReply};
-use crate::genesys::{Cloud, CloudConfig, CloudError, CloudEvent, IceServers, Identity, TokenSource};
+use crate::genesys::{
+    Cloud, CloudConfig, CloudError, CloudEvent, IceServers, Identity, TokenSource,
+};
 use crate::media::PeerEvent;
 use crate::panel::{Credentials, EventLog, Panel, PanelConfig, PanelError, Refusal, Request};
 use crate::phone::{self, AudioPath, Phone, PhoneConfig};
-use crate::softphone::{self, CommandId, CommandReply, RequestId, SdkError, Softphone, SoftphoneConfig};
+use crate::softphone::{
+    self, CommandId, CommandReply, RequestId, SdkError, Softphone, SoftphoneConfig,
+};
 use offhook_board::Board;
 use offhook_hal::audio::{CaptureSpec, PlaybackSpec};
 use offhook_hal::virtual_board::{VirtualDisplay, VirtualLamps, VirtualPanel};
@@ -150,13 +154,21 @@ impl Runtime {
     /// Sets everything up: board, API, cloud connection, audio pipeline. Nothing here waits for the network.
     pub async fn start(config: Config, board: Board) -> Result<Self, RuntimeError> {
         let dir = &config.state.dir;
-        std::fs::create_dir_all(dir).map_err(|error| RuntimeError::State { dir: dir.clone(), error })?;
+        std::fs::create_dir_all(dir).map_err(|error| RuntimeError::State {
+            dir: dir.clone(),
+            error,
+        })?;
 
         let (wake, wakes) = mpsc::channel(WAKES);
         let hal_events_dropped = std::sync::Arc::default();
-        let panel_board = virtual_panel(&board, wake.clone(), std::sync::Arc::clone(&hal_events_dropped))?;
+        let panel_board = virtual_panel(
+            &board,
+            wake.clone(),
+            std::sync::Arc::clone(&hal_events_dropped),
+        )?;
         let display = panel_board.display_driver();
-        let frame = Framebuffer::new(display.size()).map_err(|error| board_error(&board, &error))?;
+        let frame =
+            Framebuffer::new(display.size()).map_err(|error| board_error(&board, &error))?;
 
         let events = EventLog::default();
         let panel = start_panel(&config, panel_board.clone(), &wake, &events).await?;
@@ -221,7 +233,10 @@ impl Runtime {
     }
 
     async fn next_wake(&mut self) -> Wake {
-        let deadline = [self.softphone.next_timeout(), self.phone.next_timeout()].into_iter().flatten().min();
+        let deadline = [self.softphone.next_timeout(), self.phone.next_timeout()]
+            .into_iter()
+            .flatten()
+            .min();
         let timer = async {
             match deadline {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -241,9 +256,14 @@ impl Runtime {
             Wake::Hal(Finger(event)) => self.phone.handle(now, phone::Input::Hal(event)),
             Wake::Cloud(event) => self.cloud_event(now, event),
             Wake::Rest(request, result) => {
-                self.softphone.handle(now, softphone::Input::Rest { request, result });
+                self.softphone
+                    .handle(now, softphone::Input::Rest { request, result });
             }
-            Wake::Peer { session, number, event } => self.peer_event(now, session, number, event),
+            Wake::Peer {
+                session,
+                number,
+                event,
+            } => self.peer_event(now, session, number, event),
             Wake::PeerGone(port) => self.peers.give_back(port),
             Wake::Api(request) => self.api_request(now, request),
             Wake::Sound(event) => self.sound_event(event),
@@ -275,7 +295,10 @@ impl Runtime {
                 self.connected = true;
                 self.notice_over(phone::NoticeArea::Cloud);
             }
-            CloudEvent::Disconnected { reason, reconnecting } => {
+            CloudEvent::Disconnected {
+                reason,
+                reconnecting,
+            } => {
                 tracing::warn!(reason, reconnecting, "streaming is down");
                 self.connected = false;
                 self.notice(phone::Notice::Connecting);
@@ -300,7 +323,9 @@ impl Runtime {
     }
 
     fn station_changed(&mut self, now: Instant) {
-        let Some(identity) = &self.identity else { return };
+        let Some(identity) = &self.identity else {
+            return;
+        };
         let station = identity.station.clone();
         let input = phone::Input::Identity {
             user: identity.user.name.clone(),
@@ -323,7 +348,8 @@ impl Runtime {
             self.sound.send(start);
             self.route_microphone();
         }
-        self.softphone.handle(now, softphone::Input::Peer { session, event });
+        self.softphone
+            .handle(now, softphone::Input::Peer { session, event });
     }
 
     fn sound_event(&mut self, event: sound::SoundEvent) {
@@ -385,14 +411,16 @@ impl Runtime {
             // The asker may have gone away meanwhile.
             let _ = asker.send(result.clone().map_err(Refusal::Sdk));
         }
-        self.phone.handle(now(), phone::Input::CommandDone { id, result });
+        self.phone
+            .handle(now(), phone::Input::CommandDone { id, result });
     }
 
     fn phone_output(&mut self, output: phone::Output) {
         tracing::trace!(?output, "phone");
         match output {
             phone::Output::Softphone { id, command } => {
-                self.softphone.handle(now(), softphone::Input::Command { id, command });
+                self.softphone
+                    .handle(now(), softphone::Input::Command { id, command });
             }
             phone::Output::Audio(command) => self.sound.send(command),
             phone::Output::Path(path) => self.sound.switch(path),
@@ -415,7 +443,10 @@ impl Runtime {
     }
 
     fn route_microphone(&mut self) {
-        let stream = self.talking.as_ref().and_then(|session| self.peers.stream(session));
+        let stream = self
+            .talking
+            .as_ref()
+            .and_then(|session| self.peers.stream(session));
         self.sound.send(AudioCommand::Microphone { stream });
     }
 
@@ -429,10 +460,19 @@ impl Runtime {
                 let id = self.next_command(reply);
                 self.phone.handle(now, phone::Input::Dial { id, params });
             }
-            Request::Call { conversation, command, reply } => {
-                if self.softphone.calls().any(|call| call.conversation_id == conversation) {
+            Request::Call {
+                conversation,
+                command,
+                reply,
+            } => {
+                if self
+                    .softphone
+                    .calls()
+                    .any(|call| call.conversation_id == conversation)
+                {
                     let id = self.next_command(reply);
-                    self.softphone.handle(now, softphone::Input::Command { id, command });
+                    self.softphone
+                        .handle(now, softphone::Input::Command { id, command });
                 } else {
                     drop(reply.send(Err(Refusal::UnknownCall)));
                 }
@@ -472,7 +512,10 @@ fn now() -> Instant {
 }
 
 fn board_error(board: &Board, error: &dyn std::fmt::Display) -> RuntimeError {
-    RuntimeError::Board { board: board.name.clone(), detail: error.to_string() }
+    RuntimeError::Board {
+        board: board.name.clone(),
+        detail: error.to_string(),
+    }
 }
 
 fn virtual_panel(
@@ -494,16 +537,30 @@ async fn start_panel(
     wake: &mpsc::Sender<Wake>,
     events: &EventLog,
 ) -> Result<Panel, RuntimeError> {
-    let state_error = |error| RuntimeError::State { dir: config.state.dir.clone(), error };
-    let host_name = std::fs::read_to_string("/etc/hostname").unwrap_or_default().trim().to_owned();
+    let state_error = |error| RuntimeError::State {
+        dir: config.state.dir.clone(),
+        error,
+    };
+    let host_name = std::fs::read_to_string("/etc/hostname")
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
     let credentials = if config.api.listen.ip().is_loopback() {
         None
     } else {
-        let names = vec![host_name.clone(), format!("{host_name}.local"), config.api.listen.ip().to_string()];
+        let names = vec![
+            host_name.clone(),
+            format!("{host_name}.local"),
+            config.api.listen.ip().to_string(),
+        ];
         let (certificate, certificate_key) =
             key::api_certificate(&config.state.dir, names).map_err(state_error)?;
         let key = key::api_key(&config.state.dir).map_err(state_error)?;
-        Some(Credentials { key, certificate, certificate_key })
+        Some(Credentials {
+            key,
+            certificate,
+            certificate_key,
+        })
     };
     let (requests, mut asked) = mpsc::channel(64);
     let wake = wake.clone();
@@ -533,13 +590,24 @@ fn start_cloud(config: &Config, wake: &mpsc::Sender<Wake>) -> Result<Cloud, Runt
             }
         }
     });
-    Ok(Cloud::start(&cloud_config(config), token_source(config), events)?)
+    Ok(Cloud::start(
+        &cloud_config(config),
+        token_source(config),
+        events,
+    )?)
 }
 
 /// Name and devices of each audio path.
-pub fn sound_specs(config: &Config, board: &Board) -> [(&'static str, (CaptureSpec, PlaybackSpec)); 3] {
-    [("handset", AudioPath::Handset), ("speaker", AudioPath::Speaker), ("headset", AudioPath::Headset)]
-        .map(|(name, path)| (name, sound::specs(config, board, path)))
+pub fn sound_specs(
+    config: &Config,
+    board: &Board,
+) -> [(&'static str, (CaptureSpec, PlaybackSpec)); 3] {
+    [
+        ("handset", AudioPath::Handset),
+        ("speaker", AudioPath::Speaker),
+        ("headset", AudioPath::Headset),
+    ]
+    .map(|(name, path)| (name, sound::specs(config, board, path)))
 }
 
 /// The cloud's part of the configuration.
@@ -547,7 +615,9 @@ pub fn cloud_config(config: &Config) -> CloudConfig {
     CloudConfig {
         environment: config.cloud.environment.clone(),
         streaming: config.cloud.streaming.clone(),
-        ca_file: Some(&config.cloud.ca_file).filter(|file| !file.is_empty()).map(PathBuf::from),
+        ca_file: Some(&config.cloud.ca_file)
+            .filter(|file| !file.is_empty())
+            .map(PathBuf::from),
         resource: uuid::Uuid::new_v4().to_string(),
         ipv6_candidates: false,
     }
@@ -565,9 +635,10 @@ pub fn token_source(config: &Config) -> TokenSource {
 fn watch_signals(wake: mpsc::Sender<Wake>) {
     use tokio::signal::unix::{SignalKind, signal};
     tokio::spawn(async move {
-        let (Ok(mut interrupt), Ok(mut terminate)) =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        else {
+        let (Ok(mut interrupt), Ok(mut terminate)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        ) else {
             tracing::error!("signals cannot be caught: stop the phone with SIGKILL");
             return;
         };

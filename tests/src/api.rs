@@ -28,8 +28,18 @@ impl Api {
         let http = reqwest::Client::new();
         let events = Arc::new(Mutex::new(Vec::new()));
         let (count, seen) = watch::channel(0);
-        tokio::spawn(follow(http.clone(), format!("{url}/api/v1/events"), Arc::clone(&events), count));
-        Self { url, http, events, seen }
+        tokio::spawn(follow(
+            http.clone(),
+            format!("{url}/api/v1/events"),
+            Arc::clone(&events),
+            count,
+        ));
+        Self {
+            url,
+            http,
+            events,
+            seen,
+        }
     }
 
     /// `http://address:port`
@@ -45,7 +55,10 @@ impl Api {
             request = request.json(&body);
         }
         let answer = request.send().await.expect("the phone's API answers");
-        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+        (
+            answer.status().as_u16(),
+            answer.json().await.unwrap_or(Value::Null),
+        )
     }
 
     /// `POST`, expecting 202.
@@ -57,7 +70,8 @@ impl Api {
 
     /// Lifts (`lifted`) or rests (`resting`) the handset.
     pub async fn hook(&self, state: &str) {
-        self.post("/api/v1/board/hook", json!({ "state": state })).await;
+        self.post("/api/v1/board/hook", json!({ "state": state }))
+            .await;
     }
 
     /// Taps a key.
@@ -67,12 +81,17 @@ impl Api {
 
     /// `tap`, `press` or `release`.
     pub async fn key(&self, key: &str, action: &str) {
-        self.post("/api/v1/board/keys", json!({ "key": key, "action": action })).await;
+        self.post(
+            "/api/v1/board/keys",
+            json!({ "key": key, "action": action }),
+        )
+        .await;
     }
 
     /// Tells a call to `answer`, `end`, `hold`, ...
     pub async fn call(&self, conversation: &str, verb: &str) {
-        self.post(&format!("/api/v1/calls/{conversation}/{verb}"), json!({})).await;
+        self.post(&format!("/api/v1/calls/{conversation}/{verb}"), json!({}))
+            .await;
     }
 
     /// `GET /status`.
@@ -88,7 +107,12 @@ impl Api {
     /// `GET /board/display.png`.
     pub async fn display(&self) -> Vec<u8> {
         let url = format!("{}/api/v1/board/display.png", self.url);
-        let answer = self.http.get(url).send().await.expect("the phone's API answers");
+        let answer = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .expect("the phone's API answers");
         answer.bytes().await.expect("a picture").to_vec()
     }
 
@@ -99,7 +123,10 @@ impl Api {
 
     /// How often an event of that name came so far.
     pub fn count(&self, name: &str) -> usize {
-        self.events().iter().filter(|event| event.name == name).count()
+        self.events()
+            .iter()
+            .filter(|event| event.name == name)
+            .count()
     }
 
     /// Waits for an event, past ones included.
@@ -108,7 +135,11 @@ impl Api {
         let found = async {
             loop {
                 seen.borrow_and_update();
-                if let Some(event) = self.events().into_iter().find(|event| event.name == name && wanted(&event.data)) {
+                if let Some(event) = self
+                    .events()
+                    .into_iter()
+                    .find(|event| event.name == name && wanted(&event.data))
+                {
                     return event.data;
                 }
                 seen.changed().await.expect("the event stream goes on");
@@ -129,7 +160,12 @@ impl Api {
         self.poll(what, async || self.lamps().await, wanted).await
     }
 
-    async fn poll(&self, what: &str, look: impl AsyncFn() -> Value, wanted: impl Fn(&Value) -> bool) -> Value {
+    async fn poll(
+        &self,
+        what: &str,
+        look: impl AsyncFn() -> Value,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
         let mut seen = self.seen.clone();
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
@@ -138,26 +174,45 @@ impl Api {
             if wanted(&value) {
                 return value;
             }
-            assert!(tokio::time::Instant::now() < deadline, "still not {what}: {value:#}");
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "still not {what}: {value:#}"
+            );
             // What the API has no event for has to be looked at again.
-            let _ = tokio::time::timeout(std::time::Duration::from_millis(20), seen.changed()).await;
+            let _ =
+                tokio::time::timeout(std::time::Duration::from_millis(20), seen.changed()).await;
         }
     }
 }
 
-async fn follow(http: reqwest::Client, url: String, events: Arc<Mutex<Vec<Event>>>, count: watch::Sender<usize>) {
-    let Ok(mut answer) = http.get(url).send().await else { return };
+async fn follow(
+    http: reqwest::Client,
+    url: String,
+    events: Arc<Mutex<Vec<Event>>>,
+    count: watch::Sender<usize>,
+) {
+    let Ok(mut answer) = http.get(url).send().await else {
+        return;
+    };
     let mut text = String::new();
     while let Ok(Some(chunk)) = answer.chunk().await {
         text.push_str(&String::from_utf8_lossy(&chunk));
         while let Some(end) = text.find("\n\n") {
             let block: String = text.drain(..end + 2).collect();
-            let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+            let field = |name: &str| {
+                block
+                    .lines()
+                    .find_map(|line| line.strip_prefix(name))
+                    .unwrap_or_default()
+            };
             if field("event: ").is_empty() {
                 continue;
             }
             let data = serde_json::from_str(field("data: ")).unwrap_or(Value::Null);
-            events.lock().expect("no reader panicked").push(Event { name: field("event: ").into(), data });
+            events.lock().expect("no reader panicked").push(Event {
+                name: field("event: ").into(),
+                data,
+            });
             count.send_modify(|count| *count += 1);
         }
     }

@@ -16,7 +16,12 @@ impl Recording {
     /// Reads a WAV file.
     pub fn read(file: &Path) -> Self {
         let mut reader = hound::WavReader::open(file).expect("the ear's WAV file");
-        Self(reader.samples::<i16>().map(|sample| sample.expect("a sample")).collect())
+        Self(
+            reader
+                .samples::<i16>()
+                .map(|sample| sample.expect("a sample"))
+                .collect(),
+        )
     }
 
     /// Whether, somewhere, these frequencies and no other strong one sound together for `ms`.
@@ -29,7 +34,11 @@ impl Recording {
         let mut longest = 0;
         let mut running = 0;
         for window in self.0.chunks_exact(WINDOW) {
-            running = if is_tone(window, hz) { running + 100 } else { 0 };
+            running = if is_tone(window, hz) {
+                running + 100
+            } else {
+                0
+            };
             longest = longest.max(running);
         }
         longest
@@ -66,8 +75,12 @@ fn power_spectrum(window: &[i16]) -> Vec<f32> {
         *slot = f32::from(*sample) * hann;
     }
     let mut spectrum = fft.make_output_vec();
-    fft.process(&mut input, &mut spectrum).expect("the lengths fit");
-    spectrum.iter().map(|line| line.norm_sqr() / (window.len() as f32).powi(2)).collect()
+    fft.process(&mut input, &mut spectrum)
+        .expect("the lengths fit");
+    spectrum
+        .iter()
+        .map(|line| line.norm_sqr() / (window.len() as f32).powi(2))
+        .collect()
 }
 
 #[cfg(test)]
@@ -77,7 +90,10 @@ mod tests {
     fn tones(hz: &[f32], ms: usize) -> Recording {
         let sample = |n: usize| {
             let time = n as f32 / RATE_HZ as f32;
-            hz.iter().map(|hz| (std::f32::consts::TAU * hz * time).sin()).sum::<f32>() * 3_000.0
+            hz.iter()
+                .map(|hz| (std::f32::consts::TAU * hz * time).sin())
+                .sum::<f32>()
+                * 3_000.0
         };
         Recording((0..RATE_HZ * ms / 1000).map(|n| sample(n) as i16).collect())
     }

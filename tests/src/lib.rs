@@ -40,7 +40,10 @@ impl Rig {
         let sim = Simulator::start(cloud).await.expect("the simulator starts");
         let user = sim.add_user(user);
         let phone = Phone::start(&sim, &user, phone).await;
-        phone.api.wait_status("ready", |status| status["ready"] == true).await;
+        phone
+            .api
+            .wait_status("ready", |status| status["ready"] == true)
+            .await;
         Self { sim, user, phone }
     }
 
@@ -69,7 +72,11 @@ impl Rig {
             if report.leg.as_ref().is_some_and(&wanted) {
                 return report;
             }
-            assert!(tokio::time::Instant::now() < deadline, "the far end's media is still {:#?}", report.leg);
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "the far end's media is still {:#?}",
+                report.leg
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -78,7 +85,10 @@ impl Rig {
     pub async fn end(self) -> ear::Recording {
         let recording = self.phone.stop();
         let violations = self.sim.violations();
-        assert!(violations.is_empty(), "the phone broke the protocol: {violations:#?}");
+        assert!(
+            violations.is_empty(),
+            "the phone broke the protocol: {violations:#?}"
+        );
         recording
     }
 }

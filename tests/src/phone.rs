@@ -43,7 +43,9 @@ impl Phone {
         config.cloud.ca_file = text(&ca_file);
         config.cloud.token_file = text(&token_file);
         config.board.name = "desktop".into();
-        config.audio.capture = options.microphone.map_or("silence".into(), |file| format!("wav:{}", file.display()));
+        config.audio.capture = options
+            .microphone
+            .map_or("silence".into(), |file| format!("wav:{}", file.display()));
         config.audio.playback = format!("wav:{}", ear_file(&dir).display());
         config.api.listen = ([127, 0, 0, 1], 0).into();
         config.state.dir = dir.path().join("state");
@@ -58,16 +60,28 @@ impl Phone {
         offhook::device::log::start(config.log.level);
         let (started, starting) = tokio::sync::oneshot::channel();
         let thread = std::thread::spawn(move || {
-            let executor = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
+            let executor = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("an event loop");
             executor.block_on(async move {
                 let board = Board::select(&config.board.name, None).expect("the board is known");
-                let runtime = Runtime::start(config, board).await.expect("the phone starts");
-                started.send((runtime.url(), runtime.stopper())).ok().expect("the test waits");
+                let runtime = Runtime::start(config, board)
+                    .await
+                    .expect("the phone starts");
+                started
+                    .send((runtime.url(), runtime.stopper()))
+                    .expect("the test waits");
                 runtime.run().await;
             });
         });
         let (url, stopper) = starting.await.expect("the phone starts");
-        Self { api: Api::new(url), dir, stopper, thread: Some(thread) }
+        Self {
+            api: Api::new(url),
+            dir,
+            stopper,
+            thread: Some(thread),
+        }
     }
 
     /// Where its files are: `token`, `ca.pem`, `state/`.

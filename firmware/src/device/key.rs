@@ -1,7 +1,8 @@
 //! The local API's key and certificate, made on first start and kept in the state folder for the phone's user only.
 
 use super::Private;
-use std::io::{self, Write};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -22,7 +23,11 @@ pub fn api_key(dir: &Path) -> io::Result<Private> {
         .secure_random
         .fill(&mut bytes)
         .map_err(|_| io::Error::other("no randomness from the system"))?;
-    let key: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = bytes.iter().fold(String::new(), |mut key, byte| {
+        // Writing into a String cannot fail.
+        let _ = write!(key, "{byte:02x}");
+        key
+    });
     write_secret(&path, key.as_bytes())?;
     Ok(Private::new(key))
 }

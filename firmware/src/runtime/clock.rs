@@ -9,7 +9,11 @@ pub(super) fn start(wake: mpsc::Sender<Wake>) {
     tokio::spawn(async move {
         loop {
             let now = jiff::Zoned::now();
-            if wake.send(Wake::Minute(now.strftime("%H:%M").to_string())).await.is_err() {
+            if wake
+                .send(Wake::Minute(now.strftime("%H:%M").to_string()))
+                .await
+                .is_err()
+            {
                 return;
             }
             let to_next_minute = 60 - u64::from(now.second().unsigned_abs());

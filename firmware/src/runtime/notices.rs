@@ -24,11 +24,19 @@ pub(super) fn of_station(station: Option<&Station>) -> Option<Notice> {
 pub(super) fn of_sound(error: &AudioError) -> Notice {
     let name = |device: &std::sync::Arc<str>| device.to_string();
     match error {
-        AudioError::Missing { device, .. } => Notice::SoundMissing { device: name(device) },
-        AudioError::Busy { device, .. } => Notice::SoundBusy { device: name(device) },
+        AudioError::Missing { device, .. } => Notice::SoundMissing {
+            device: name(device),
+        },
+        AudioError::Busy { device, .. } => Notice::SoundBusy {
+            device: name(device),
+        },
         AudioError::Denied { device, .. }
         | AudioError::Unsupported { device, .. }
-        | AudioError::Lost { device, .. } => Notice::SoundTrouble { device: name(device) },
-        _ => Notice::SoundTrouble { device: String::new() },
+        | AudioError::Lost { device, .. } => Notice::SoundTrouble {
+            device: name(device),
+        },
+        _ => Notice::SoundTrouble {
+            device: String::new(),
+        },
     }
 }

@@ -44,9 +44,17 @@ enum Verb {
 
 impl Peers {
     pub fn new(ports: Vec<StreamPort>, config: &Config, wake: mpsc::Sender<Wake>) -> Self {
-        let loopback = crate::genesys::Environment::parse(&config.cloud.environment, &config.cloud.streaming)
-            .is_ok_and(|environment| environment.streaming_endpoint().is_loopback());
-        Self { free: ports, open: HashMap::new(), loopback, frame_ms: config.audio.frame_ms, next_number: 0, wake }
+        let loopback =
+            crate::genesys::Environment::parse(&config.cloud.environment, &config.cloud.streaming)
+                .is_ok_and(|environment| environment.streaming_endpoint().is_loopback());
+        Self {
+            free: ports,
+            open: HashMap::new(),
+            loopback,
+            frame_ms: config.audio.frame_ms,
+            next_number: 0,
+            wake,
+        }
     }
 
     /// Does `command`; gives back what the audio thread must be told.
@@ -63,7 +71,12 @@ impl Peers {
             }
             // Dropping the verbs ends the task, which closes the peer and gives the stream back.
             MediaCommand::Close => {
-                return self.open.remove(&session).map(|peer| AudioCommand::StopStream { stream: peer.stream });
+                return self
+                    .open
+                    .remove(&session)
+                    .map(|peer| AudioCommand::StopStream {
+                        stream: peer.stream,
+                    });
             }
             MediaCommand::Renegotiate { offer } => Verb::Renegotiate(offer),
             MediaCommand::AddCandidate(candidate) => Verb::AddCandidate(candidate),
@@ -73,7 +86,9 @@ impl Peers {
         match self.open.get(&session) {
             // A peer whose task has ended is about to tell so.
             Some(peer) => drop(peer.verbs.send(verb)),
-            None => tracing::debug!(%session, "a media command for a session without a peer connection"),
+            None => {
+                tracing::debug!(%session, "a media command for a session without a peer connection");
+            }
         }
         None
     }
@@ -81,7 +96,11 @@ impl Peers {
     fn open(&mut self, session: SessionId, offer: String, ice: &IceServers) {
         let number = self.next_number;
         self.next_number += 1;
-        let events = EventSender { session: session.clone(), number, wake: self.wake.clone() };
+        let events = EventSender {
+            session: session.clone(),
+            number,
+            wake: self.wake.clone(),
+        };
         let Some(port) = self.free.pop() else {
             tracing::error!(%session, "no stream is free");
             events.send(PeerEvent::Failed(MediaError::NoStream(MAX_STREAMS)));
@@ -100,7 +119,14 @@ impl Peers {
         let (verbs, wanted) = mpsc::unbounded_channel();
         let statistics = Arc::default();
         let stream = port.stream;
-        tokio::spawn(drive(config, port, offer, events, wanted, Arc::clone(&statistics)));
+        tokio::spawn(drive(
+            config,
+            port,
+            offer,
+            events,
+            wanted,
+            Arc::clone(&statistics),
+        ));
         self.insert(session, number, stream, verbs, statistics);
     }
 
@@ -112,16 +138,31 @@ impl Peers {
         verbs: mpsc::UnboundedSender<Verb>,
         statistics: Arc<Mutex<Statistics>>,
     ) {
-        self.open.insert(session, Open { number, stream, verbs, statistics, started: None });
+        self.open.insert(
+            session,
+            Open {
+                number,
+                stream,
+                verbs,
+                statistics,
+                started: None,
+            },
+        );
     }
 
     /// Whether `number` is the session's present peer connection and not one that was replaced or closed.
     pub fn is_current(&self, session: &SessionId, number: u64) -> bool {
-        self.open.get(session).is_some_and(|peer| peer.number == number)
+        self.open
+            .get(session)
+            .is_some_and(|peer| peer.number == number)
     }
 
     /// What the audio thread must be told after an answer, if anything changed.
-    pub fn negotiated(&mut self, session: &SessionId, negotiated: Negotiated) -> Option<AudioCommand> {
+    pub fn negotiated(
+        &mut self,
+        session: &SessionId,
+        negotiated: Negotiated,
+    ) -> Option<AudioCommand> {
         let peer = self.open.get_mut(session)?;
         let same = peer.started.is_some_and(|before| {
             (before.codec, before.frame_ms) == (negotiated.codec, negotiated.frame_ms)
@@ -136,13 +177,19 @@ impl Peers {
 
     /// The session's stream once it carries sound.
     pub fn stream(&self, session: &SessionId) -> Option<usize> {
-        self.open.get(session).filter(|peer| peer.started.is_some()).map(|peer| peer.stream)
+        self.open
+            .get(session)
+            .filter(|peer| peer.started.is_some())
+            .map(|peer| peer.stream)
     }
 
     /// The latest statistics of a session and its stream.
     pub fn statistics(&self, session: &SessionId) -> Option<(Statistics, usize)> {
         let peer = self.open.get(session)?;
-        let statistics = *peer.statistics.lock().unwrap_or_else(PoisonError::into_inner);
+        let statistics = *peer
+            .statistics
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         Some((statistics, peer.stream))
     }
 
@@ -175,7 +222,11 @@ struct EventSender {
 impl EventSender {
     /// From any thread. Events are few; were the queue full, the loop would be stuck and nothing could be helped.
     fn send(&self, event: PeerEvent) {
-        let wake = Wake::Peer { session: self.session.clone(), number: self.number, event };
+        let wake = Wake::Peer {
+            session: self.session.clone(),
+            number: self.number,
+            event,
+        };
         if self.wake.try_send(wake).is_err() {
             tracing::error!(session = %self.session, "an event of a peer connection was lost: the loop is stuck or gone");
         }

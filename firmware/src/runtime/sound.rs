@@ -3,7 +3,8 @@
 use super::{RuntimeError, Wake, notices};
 use crate::audio::thread::{self, AudioThread, Ended};
 use crate::audio::{
-    AudioCommand, AudioCounters, Control, Engine, EngineConfig, MAX_STREAMS, OpusConfig, StreamCounters, StreamPort,
+    AudioCommand, AudioCounters, Control, Engine, EngineConfig, MAX_STREAMS, OpusConfig,
+    StreamCounters, StreamPort,
 };
 use crate::device::config::Config;
 use crate::phone::{AudioPath, Notice};
@@ -28,7 +29,11 @@ pub(super) enum SoundEvent {
 impl std::fmt::Debug for SoundEvent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Opened(result) => write!(f, "Opened({:?})", result.as_ref().map(|device| device.format())),
+            Self::Opened(result) => write!(
+                f,
+                "Opened({:?})",
+                result.as_ref().map(|device| device.format())
+            ),
             Self::Ended(ended) => write!(f, "Ended({:?})", ended.error),
             Self::Retry => f.write_str("Retry"),
         }
@@ -57,7 +62,9 @@ enum State {
     Opening(Box<Engine>),
     Running(AudioThread),
     /// The thread was told to stop, to be started again on another device; kept so that nobody waits for its end.
-    Switching(AudioThread),
+    Switching {
+        _thread: AudioThread,
+    },
     Stopped,
 }
 
@@ -82,7 +89,16 @@ impl Sound {
         let paths = [AudioPath::Handset, AudioPath::Speaker, AudioPath::Headset]
             .map(|path| specs(config, board, path));
         let state = State::Closed(Box::new(engine));
-        Ok((Self { control, state, paths, path: AudioPath::Handset, wake }, ports.into()))
+        Ok((
+            Self {
+                control,
+                state,
+                paths,
+                path: AudioPath::Handset,
+                wake,
+            },
+            ports.into(),
+        ))
     }
 
     /// Opens the device of the present path; does nothing when it is open.
@@ -113,7 +129,7 @@ impl Sound {
         match std::mem::replace(&mut self.state, State::Stopped) {
             State::Running(thread) => {
                 thread.stop();
-                self.state = State::Switching(thread);
+                self.state = State::Switching { _thread: thread };
             }
             other => self.state = other,
         }
@@ -142,12 +158,16 @@ impl Sound {
                     }
                     Err(error) => {
                         tracing::error!(%error, "no audio thread: the phone has to be restarted");
-                        Outcome::Trouble(Notice::SoundTrouble { device: String::new() })
+                        Outcome::Trouble(Notice::SoundTrouble {
+                            device: String::new(),
+                        })
                     }
                 }
             }
-            (SoundEvent::Opened(Err(error)), State::Opening(engine)) => self.trouble(engine, &error),
-            (SoundEvent::Ended(ended), State::Switching(_)) => {
+            (SoundEvent::Opened(Err(error)), State::Opening(engine)) => {
+                self.trouble(engine, &error)
+            }
+            (SoundEvent::Ended(ended), State::Switching { .. }) => {
                 self.state = State::Closed(Box::new(ended.engine));
                 self.open();
                 Outcome::Nothing
@@ -186,7 +206,11 @@ impl Sound {
 
     /// Zeros for a stream that does not exist (a session that got none).
     pub fn stream(&self, stream: usize) -> StreamCounters {
-        if stream < MAX_STREAMS { self.control.stream(stream) } else { StreamCounters::default() }
+        if stream < MAX_STREAMS {
+            self.control.stream(stream)
+        } else {
+            StreamCounters::default()
+        }
     }
 
     pub fn stop(&mut self) {
@@ -197,7 +221,11 @@ impl Sound {
 
 /// Where a path's sound comes from and goes to: the configuration's devices if it names them, else the board's. A
 /// board without a speaker or headset uses its handset.
-pub(super) fn specs(config: &Config, board: &Board, path: AudioPath) -> (CaptureSpec, PlaybackSpec) {
+pub(super) fn specs(
+    config: &Config,
+    board: &Board,
+    path: AudioPath,
+) -> (CaptureSpec, PlaybackSpec) {
     let audio = match path {
         AudioPath::Handset => None,
         AudioPath::Speaker => board.audio.speaker.as_ref(),
@@ -205,7 +233,13 @@ pub(super) fn specs(config: &Config, board: &Board, path: AudioPath) -> (Capture
     }
     .unwrap_or(&board.audio.handset);
     (
-        config.audio.capture_spec().unwrap_or_else(|| audio.capture.clone()),
-        config.audio.playback_spec().unwrap_or_else(|| audio.playback.clone()),
+        config
+            .audio
+            .capture_spec()
+            .unwrap_or_else(|| audio.capture.clone()),
+        config
+            .audio
+            .playback_spec()
+            .unwrap_or_else(|| audio.playback.clone()),
     )
 }

@@ -9,7 +9,10 @@ use std::sync::atomic::Ordering;
 
 impl Runtime {
     pub(super) fn status(&self) -> Status {
-        let station = self.identity.as_ref().and_then(|identity| identity.station.as_ref());
+        let station = self
+            .identity
+            .as_ref()
+            .and_then(|identity| identity.station.as_ref());
         let settings = self.phone.audio_settings();
         Status {
             version: env!("CARGO_PKG_VERSION"),
@@ -48,7 +51,11 @@ impl Runtime {
             let media = view.session_id.as_ref().and_then(|session| {
                 let (statistics, stream) = self.peers.statistics(session)?;
                 let counters = self.sound.stream(stream);
-                Some(MediaStatus::new(&statistics, counters.delay_ms, counters.concealed_samples))
+                Some(MediaStatus::new(
+                    &statistics,
+                    counters.delay_ms,
+                    counters.concealed_samples,
+                ))
             });
             ApiCall::new(view, media)
         };
@@ -59,22 +66,77 @@ impl Runtime {
         let mut text = String::new();
         let mut metric = |name: &str, kind: &str, help: &str, value: f64| {
             // Writing into a String cannot fail.
-            let _ = writeln!(text, "# HELP offhook_{name} {help}\n# TYPE offhook_{name} {kind}\noffhook_{name} {value}");
+            let _ = writeln!(
+                text,
+                "# HELP offhook_{name} {help}\n# TYPE offhook_{name} {kind}\noffhook_{name} {value}"
+            );
         };
         let audio = self.sound.counters();
         let dropped = self.hal_events_dropped.load(Ordering::Relaxed);
         let streams = || (0..crate::audio::MAX_STREAMS).map(|stream| self.sound.stream(stream));
-        let sum = |of: fn(&crate::audio::StreamCounters) -> u64| streams().map(|s| of(&s)).sum::<u64>() as f64;
-        metric("connected", "gauge", "Streaming to Genesys Cloud is up", f64::from(u8::from(self.connected)));
-        metric("calls", "gauge", "Calls of this phone", self.softphone.calls().count() as f64);
-        metric("audio_periods_total", "counter", "Periods of 10 ms processed", audio.periods as f64);
-        metric("audio_xruns_total", "counter", "Under- and overruns recovered", audio.xruns as f64);
-        metric("audio_frames_dropped_total", "counter", "Encoded frames that found the queue full", audio.frames_dropped as f64);
-        metric("rtp_packets_total", "counter", "Packets taken by the jitter buffers", sum(|s| s.packets));
-        metric("rtp_late_total", "counter", "Packets that came after their time", sum(|s| s.late));
-        metric("rtp_lost_total", "counter", "Packets that never came", sum(|s| s.lost));
-        metric("concealed_seconds_total", "counter", "Sound made up by concealment", sum(|s| s.concealed_samples) / 48_000.0);
-        metric("hal_events_dropped_total", "counter", "Events of keys and hook lost because the phone was stuck", dropped as f64);
+        let sum = |of: fn(&crate::audio::StreamCounters) -> u64| {
+            streams().map(|s| of(&s)).sum::<u64>() as f64
+        };
+        metric(
+            "connected",
+            "gauge",
+            "Streaming to Genesys Cloud is up",
+            f64::from(u8::from(self.connected)),
+        );
+        metric(
+            "calls",
+            "gauge",
+            "Calls of this phone",
+            self.softphone.calls().count() as f64,
+        );
+        metric(
+            "audio_periods_total",
+            "counter",
+            "Periods of 10 ms processed",
+            audio.periods as f64,
+        );
+        metric(
+            "audio_xruns_total",
+            "counter",
+            "Under- and overruns recovered",
+            audio.xruns as f64,
+        );
+        metric(
+            "audio_frames_dropped_total",
+            "counter",
+            "Encoded frames that found the queue full",
+            audio.frames_dropped as f64,
+        );
+        metric(
+            "rtp_packets_total",
+            "counter",
+            "Packets taken by the jitter buffers",
+            sum(|s| s.packets),
+        );
+        metric(
+            "rtp_late_total",
+            "counter",
+            "Packets that came after their time",
+            sum(|s| s.late),
+        );
+        metric(
+            "rtp_lost_total",
+            "counter",
+            "Packets that never came",
+            sum(|s| s.lost),
+        );
+        metric(
+            "concealed_seconds_total",
+            "counter",
+            "Sound made up by concealment",
+            sum(|s| s.concealed_samples) / 48_000.0,
+        );
+        metric(
+            "hal_events_dropped_total",
+            "counter",
+            "Events of keys and hook lost because the phone was stuck",
+            dropped as f64,
+        );
         text
     }
 }

@@ -14,7 +14,7 @@ pub const TOPICS: usize = 1000;
 /// A combined id must be shorter than this.
 const COMBINED_LENGTH: usize = 200;
 /// How long a channel lives without a new subscription.
-const LIFE: Duration = Duration::from_secs(24 * 3600);
+const LIFE: Duration = Duration::from_hours(24);
 
 /// The last words of topics below `v2.users.{id}.`
 const USER_TOPICS: [&str; 12] = [
@@ -331,10 +331,10 @@ mod tests {
     #[test]
     fn channels_expire_unless_renewed() {
         let (mut channels, id) = one();
-        let day = Duration::from_secs(24 * 3600);
+        let day = Duration::from_hours(24);
         assert!(
             channels
-                .channel(day - Duration::from_secs(1), &id)
+                .channel(day.checked_sub(Duration::from_secs(1)).unwrap(), &id)
                 .is_some()
         );
         assert!(channels.channel(day, &id).is_none());

@@ -89,7 +89,8 @@ impl Tool {
             Self::Speech { file } => measure::write_wav(&file, &measure::speech()?)?,
             Self::Compare { said, heard } => {
                 let (said, heard) = (measure::read_wav(&said)?, measure::read_wav(&heard)?);
-                let comparison = measure::compare_looped(&said, measure::trim_silence(&heard), Band::WIDE)?;
+                let comparison =
+                    measure::compare_looped(&said, measure::trim_silence(&heard), Band::WIDE)?;
                 println!("{}", serde_json::to_string(&comparison)?);
             }
         }

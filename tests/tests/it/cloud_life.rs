@@ -10,41 +10,80 @@ async fn a_call_survives_a_broken_socket_and_can_be_ended_after_it() {
     let call = rig.sim.call_user(&InboundSpec::to(&rig.user)).unwrap();
     rig.phone.api.wait_event("pendingSession", |_| true).await;
     rig.lift().await;
-    rig.sim.wait_for_state(&call, CallState::Connected, PATIENCE).await.unwrap();
-    rig.sim.inject(Fault::DropSockets { user: String::new() }).unwrap();
-    rig.phone.api.wait_event("disconnected", |data| data["reconnecting"] == true).await;
+    rig.sim
+        .wait_for_state(&call, CallState::Connected, PATIENCE)
+        .await
+        .unwrap();
+    rig.sim
+        .inject(Fault::DropSockets {
+            user: String::new(),
+        })
+        .unwrap();
+    rig.phone
+        .api
+        .wait_event("disconnected", |data| data["reconnecting"] == true)
+        .await;
     let before = packets(&rig).await;
-    rig.phone.api.wait_event("connected", |data| data["reconnect"] == true).await;
-    rig.phone.api
-        .wait_status("sound went on", |s| s["calls"][0]["media"]["packetsReceived"].as_u64() > Some(before + 20))
+    rig.phone
+        .api
+        .wait_event("connected", |data| data["reconnect"] == true)
+        .await;
+    rig.phone
+        .api
+        .wait_status("sound went on", |s| {
+            s["calls"][0]["media"]["packetsReceived"].as_u64() > Some(before + 20)
+        })
         .await;
     rig.rest().await;
-    rig.sim.wait_for_state(&call, CallState::Terminated, PATIENCE).await.unwrap();
+    rig.sim
+        .wait_for_state(&call, CallState::Terminated, PATIENCE)
+        .await
+        .unwrap();
     assert_eq!(rig.phone.api.count("sessionEnded"), 1);
     rig.end().await;
 }
 
 async fn packets(rig: &Rig) -> u64 {
-    rig.phone.api.status().await["calls"][0]["media"]["packetsReceived"].as_u64().unwrap_or(0)
+    rig.phone.api.status().await["calls"][0]["media"]["packetsReceived"]
+        .as_u64()
+        .unwrap_or(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_moved_connection_rings_again() {
     for fault in [
-        Fault::Transfer { user: String::new() },
-        Fault::NoLongerSubscribed { user: String::new() },
-        Fault::CloseChannels { user: String::new() },
+        Fault::Transfer {
+            user: String::new(),
+        },
+        Fault::NoLongerSubscribed {
+            user: String::new(),
+        },
+        Fault::CloseChannels {
+            user: String::new(),
+        },
     ] {
         eprintln!("{fault:?}");
         let rig = Rig::start(PhoneOptions::default()).await;
         rig.sim.inject(fault.clone()).unwrap();
         if let Fault::NoLongerSubscribed { .. } = fault {
             // The phone only learns that the next connection must be hard; the cloud ends this one.
-            rig.sim.inject(Fault::DropSockets { user: String::new() }).unwrap();
+            rig.sim
+                .inject(Fault::DropSockets {
+                    user: String::new(),
+                })
+                .unwrap();
         }
-        rig.phone.api.wait_event("connected", |data| data["reconnect"] == true).await;
+        rig.phone
+            .api
+            .wait_event("connected", |data| data["reconnect"] == true)
+            .await;
         let call = rig.sim.call_user(&InboundSpec::to(&rig.user)).unwrap();
-        rig.phone.api.wait_event("pendingSession", |data| data["conversationId"] == call.as_str()).await;
+        rig.phone
+            .api
+            .wait_event("pendingSession", |data| {
+                data["conversationId"] == call.as_str()
+            })
+            .await;
         rig.end().await;
     }
 }

@@ -26,7 +26,9 @@ async fn a_whole_call_at_trace_shows_nothing_private() {
     let log = Captured::default();
     let writer = log.clone();
     tracing_subscriber::fmt()
-        .with_env_filter(offhook::device::log::filter(offhook::device::config::LogLevel::Trace))
+        .with_env_filter(offhook::device::log::filter(
+            offhook::device::config::LogLevel::Trace,
+        ))
         .with_writer(move || writer.clone())
         .with_ansi(false)
         .init();
@@ -39,22 +41,55 @@ async fn a_whole_call_at_trace_shows_nothing_private() {
     let call = rig.sim.call_user(&spec).unwrap();
     rig.phone.api.wait_event("pendingSession", |_| true).await;
     rig.lift().await;
-    rig.sim.wait_for_state(&call, CallState::Connected, PATIENCE).await.unwrap();
+    rig.sim
+        .wait_for_state(&call, CallState::Connected, PATIENCE)
+        .await
+        .unwrap();
     rig.keys("7391").await;
     rig.rest().await;
-    rig.sim.wait_for_state(&call, CallState::Terminated, PATIENCE).await.unwrap();
+    rig.sim
+        .wait_for_state(&call, CallState::Terminated, PATIENCE)
+        .await
+        .unwrap();
     rig.lift().await;
     rig.keys("5550164#").await;
-    let out = rig.sim.wait_for_new_call(&[call.clone()], PATIENCE).await.unwrap();
-    rig.sim.wait_for_state(&out, CallState::Dialing, PATIENCE).await.unwrap();
+    let out = rig
+        .sim
+        .wait_for_new_call(std::slice::from_ref(&call), PATIENCE)
+        .await
+        .unwrap();
+    rig.sim
+        .wait_for_state(&out, CallState::Dialing, PATIENCE)
+        .await
+        .unwrap();
     rig.rest().await;
-    rig.sim.wait_for_state(&out, CallState::Terminated, PATIENCE).await.unwrap();
+    rig.sim
+        .wait_for_state(&out, CallState::Terminated, PATIENCE)
+        .await
+        .unwrap();
     let token = rig.user.token.clone();
     rig.end().await;
     let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
-    assert!(text.contains("TRACE") && text.contains(&call), "the log is not there");
-    for private in [token.as_str(), "Ottilie", "Quux", "5550187", "5550164", "7391", "Agent One", "authKey", "Digit("] {
+    assert!(
+        text.contains("TRACE") && text.contains(&call),
+        "the log is not there"
+    );
+    for private in [
+        token.as_str(),
+        "Ottilie",
+        "Quux",
+        "5550187",
+        "5550164",
+        "7391",
+        "Agent One",
+        "authKey",
+        "Digit(",
+    ] {
         let line = text.lines().find(|line| line.contains(private));
-        assert!(line.is_none(), "{private:?} is in the log: {}", line.unwrap_or_default());
+        assert!(
+            line.is_none(),
+            "{private:?} is in the log: {}",
+            line.unwrap_or_default()
+        );
     }
 }

@@ -17,9 +17,18 @@ fn is_right(direction: &str, codec: Codec, heard: &Comparison, likeness: f32) {
         "{codec:?} {direction}: likeness {:.3}, level {:+.2} dB, longest gap {:.0} ms over {:.1} s",
         heard.spectral_correlation, heard.level_difference_db, heard.longest_gap_ms, heard.seconds
     );
-    assert!(heard.spectral_correlation > likeness, "{codec:?} {direction}: {heard:?}");
-    assert!(heard.level_difference_db.abs() < 1.5, "{codec:?} {direction}: {heard:?}");
-    assert!(heard.longest_gap_ms <= 20.0, "{codec:?} {direction}: {heard:?}");
+    assert!(
+        heard.spectral_correlation > likeness,
+        "{codec:?} {direction}: {heard:?}"
+    );
+    assert!(
+        heard.level_difference_db.abs() < 1.5,
+        "{codec:?} {direction}: {heard:?}"
+    );
+    assert!(
+        heard.longest_gap_ms <= 20.0,
+        "{codec:?} {direction}: {heard:?}"
+    );
     assert!(heard.seconds > 8.0, "{codec:?} {direction}: {heard:?}");
 }
 
@@ -27,26 +36,63 @@ async fn speech_both_ways(codec: Codec, band: Band, likeness: f32) {
     let dir = tempfile::tempdir().unwrap();
     let speech = measure::speech().unwrap();
     let file = measure::speech_wav(dir.path()).unwrap();
-    let rig = Rig::start(PhoneOptions { microphone: Some(file.clone()), ..PhoneOptions::default() }).await;
+    let rig = Rig::start(PhoneOptions {
+        microphone: Some(file.clone()),
+        ..PhoneOptions::default()
+    })
+    .await;
     // As loud as it came, so that levels can be compared.
     let body = json!({ "volume": { "handset": 100 } });
-    assert_eq!(rig.phone.api.request("PATCH", "/api/v1/audio", Some(body)).await.0, 200);
-    let leg = LegConfig { codecs: vec![codec], far_end: FarEndSource::Wav(file), ..LegConfig::default() };
-    let call = rig.sim.call_user(&InboundSpec { leg, ..InboundSpec::to(&rig.user) }).unwrap();
+    assert_eq!(
+        rig.phone
+            .api
+            .request("PATCH", "/api/v1/audio", Some(body))
+            .await
+            .0,
+        200
+    );
+    let leg = LegConfig {
+        codecs: vec![codec],
+        far_end: FarEndSource::Wav(file),
+        ..LegConfig::default()
+    };
+    let call = rig
+        .sim
+        .call_user(&InboundSpec {
+            leg,
+            ..InboundSpec::to(&rig.user)
+        })
+        .unwrap();
     rig.phone.api.wait_event("pendingSession", |_| true).await;
     rig.lift().await;
-    rig.sim.wait_for_state(&call, CallState::Connected, PATIENCE).await.unwrap();
+    rig.sim
+        .wait_for_state(&call, CallState::Connected, PATIENCE)
+        .await
+        .unwrap();
     // Sound takes its time.
     tokio::time::sleep(TALK).await;
     let status = rig.phone.api.status().await;
     let media = &status["calls"][0]["media"];
     rig.rest().await;
-    rig.sim.wait_for_state(&call, CallState::Terminated, PATIENCE).await.unwrap();
+    rig.sim
+        .wait_for_state(&call, CallState::Terminated, PATIENCE)
+        .await
+        .unwrap();
     let far_end = rig.sim.recording(&call).await;
     let ear = rig.end().await;
     println!("{media}");
-    is_right("to the far end", codec, &measure::compare_looped(&speech, measure::trim_silence(&far_end), band).unwrap(), likeness);
-    is_right("to the ear", codec, &measure::compare_looped(&speech, measure::trim_silence(&ear.0), band).unwrap(), likeness);
+    is_right(
+        "to the far end",
+        codec,
+        &measure::compare_looped(&speech, measure::trim_silence(&far_end), band).unwrap(),
+        likeness,
+    );
+    is_right(
+        "to the ear",
+        codec,
+        &measure::compare_looped(&speech, measure::trim_silence(&ear.0), band).unwrap(),
+        likeness,
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,7 +34,7 @@ impl Rig {
             count += 1;
             format!("id{count}")
         };
-        let clock = WallClock::starting_at(Duration::from_secs(1_767_225_600));
+        let clock = WallClock::starting_at(Duration::from_hours(490_896));
         let engine = Engine::new(
             clock,
             "mypurecloud.test".into(),

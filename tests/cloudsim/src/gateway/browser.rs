@@ -50,36 +50,77 @@ pub async fn serve(upgrade: WebSocketUpgrade, leg: Leg) -> Response {
 
 /// What the leg tells the page.
 #[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 enum ToPage {
     /// The first message.
-    Start { codecs: Vec<Codec>, telephone_event: bool, record: bool },
+    Start {
+        codecs: Vec<Codec>,
+        telephone_event: bool,
+        record: bool,
+    },
     /// Make an offer, apply it, and reply with [`FromPage::Offer`].
-    MakeOffer { id: u64, ice_restart: bool, direction: Direction },
-    Answer { sdp: String },
-    Candidate { candidate: String, mid: String },
+    MakeOffer {
+        id: u64,
+        ice_restart: bool,
+        direction: Direction,
+    },
+    Answer {
+        sdp: String,
+    },
+    Candidate {
+        candidate: String,
+        mid: String,
+    },
     /// Say this; `wav` is a WAV file in Base64.
-    Say { source: String, wav: Option<String> },
+    Say {
+        source: String,
+        wav: Option<String>,
+    },
     /// Silence to the phone, to the listener, or both.
-    Gate { say: bool, hear: bool },
+    Gate {
+        say: bool,
+        hear: bool,
+    },
     /// Reply with [`FromPage::Report`].
-    Report { id: u64 },
+    Report {
+        id: u64,
+    },
     Close,
 }
 
 /// What the page tells the leg.
 #[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 enum FromPage {
-    Offer { id: u64, sdp: String },
-    Candidate { candidate: String },
+    Offer {
+        id: u64,
+        sdp: String,
+    },
+    Candidate {
+        candidate: String,
+    },
     EndOfCandidates,
     /// `RTCPeerConnection.connectionState`.
-    State { state: String },
+    State {
+        state: String,
+    },
     /// The first packet of the phone was counted by `getStats`.
     FirstMedia,
-    Report { id: u64, report: Box<LegReport> },
-    Error { message: String },
+    Report {
+        id: u64,
+        report: Box<LegReport>,
+    },
+    Error {
+        message: String,
+    },
 }
 
 /// A reply some task waits for.
@@ -126,7 +167,10 @@ impl Page {
         Self {
             config,
             events,
-            inner: Mutex::new(Inner { report, ..Inner::default() }),
+            inner: Mutex::new(Inner {
+                report,
+                ..Inner::default()
+            }),
             attached: watch::Sender::new(false),
             next_id: AtomicU64::new(1),
             negotiation: tokio::sync::Mutex::default(),
@@ -140,35 +184,55 @@ impl Page {
             .ok()
             .and_then(Result::ok)
             .with_context(|| {
-                format!("no far-end page attached within {ATTACH_TIMEOUT:?}: open /sim/far-end?call=C")
+                format!(
+                    "no far-end page attached within {ATTACH_TIMEOUT:?}: open /sim/far-end?call=C"
+                )
             })?;
         let mut negotiation = self.negotiation.lock().await;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (reply, offer) = oneshot::channel();
-        self.ask(id, Reply::Offer(reply), ToPage::MakeOffer { id, ice_restart, direction })?;
+        self.ask(
+            id,
+            Reply::Offer(reply),
+            ToPage::MakeOffer {
+                id,
+                ice_restart,
+                direction,
+            },
+        )?;
         let offer = tokio::time::timeout(REPLY_TIMEOUT, offer)
             .await
             .context("the far-end page made no offer in time")?
             .context("the far-end page left, or could not make an offer")?;
-        sdp::mid(&offer).context("the page's offer has no a=mid")?.clone_into(&mut negotiation.mid);
+        sdp::mid(&offer)
+            .context("the page's offer has no a=mid")?
+            .clone_into(&mut negotiation.mid);
         negotiation.version += 1;
         let shaped = sdp::shape_offer(&offer, &self.config, 1, negotiation.version);
         negotiation.offer = Some(shaped.clone());
         let mut inner = lock(&self.inner);
-        inner.report.offered_at.get_or_insert(epoch_ms(Instant::now()));
+        inner
+            .report
+            .offered_at
+            .get_or_insert(epoch_ms(Instant::now()));
         inner.report.state = LegState::Offered;
         Ok(shaped)
     }
 
     pub(super) async fn answer(&self, answer: &str) -> Result<()> {
         let mut negotiation = self.negotiation.lock().await;
-        let offer = negotiation.offer.as_deref().context("an answer without an offer")?;
+        let offer = negotiation
+            .offer
+            .as_deref()
+            .context("an answer without an offer")?;
         sdp::check_answer(offer, answer, negotiation.answer.as_deref())?;
         lock(&self.inner)
             .report
             .answered_at
             .get_or_insert(epoch_ms(Instant::now()));
-        self.tell(ToPage::Answer { sdp: sdp::with_mid(answer, &negotiation.mid) })?;
+        self.tell(ToPage::Answer {
+            sdp: sdp::with_mid(answer, &negotiation.mid),
+        })?;
         negotiation.answer = Some(answer.to_owned());
         Ok(())
     }
@@ -179,7 +243,10 @@ impl Page {
         };
         // The page itself holds candidates that come before the answer.
         let mid = self.negotiation.lock().await.mid.clone();
-        self.tell(ToPage::Candidate { candidate: candidate.to_owned(), mid })
+        self.tell(ToPage::Candidate {
+            candidate: candidate.to_owned(),
+            mid,
+        })
     }
 
     pub(super) async fn set_far_end(&self, source: FarEndSource) -> Result<()> {
@@ -207,13 +274,18 @@ impl Page {
             (inner.report.held, inner.report.muted)
         };
         // A page that is not there yet learns it when it attaches.
-        let _ = self.tell(ToPage::Gate { say: !held, hear: !(held || muted) });
+        let _ = self.tell(ToPage::Gate {
+            say: !held,
+            hear: !(held || muted),
+        });
     }
 
     pub(super) async fn report(&self) -> LegReport {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (reply, report) = oneshot::channel();
-        if self.ask(id, Reply::Report(reply), ToPage::Report { id }).is_ok()
+        if self
+            .ask(id, Reply::Report(reply), ToPage::Report { id })
+            .is_ok()
             && let Ok(Ok(seen)) = tokio::time::timeout(REPLY_TIMEOUT, report).await
         {
             lock(&self.inner).merge(*seen);
@@ -288,7 +360,8 @@ impl Page {
         inner.waiting.clear();
         if inner.report.state != LegState::Closed {
             inner.report.state = LegState::Failed;
-            self.events.send(LegEvent::Failed("the far-end page left".to_owned()));
+            self.events
+                .send(LegEvent::Failed("the far-end page left".to_owned()));
         }
     }
 
@@ -313,13 +386,19 @@ impl Page {
                 }
             }
             FromPage::Candidate { candidate } => {
-                if candidate.strip_prefix("candidate:").is_some_and(sdp::is_usable) {
+                if candidate
+                    .strip_prefix("candidate:")
+                    .is_some_and(sdp::is_usable)
+                {
                     self.events.send(LegEvent::Candidate(candidate));
                 }
             }
             FromPage::EndOfCandidates => self.events.send(LegEvent::EndOfCandidates),
             FromPage::FirstMedia => {
-                inner.report.first_packet_in_at.get_or_insert(epoch_ms(Instant::now()));
+                inner
+                    .report
+                    .first_packet_in_at
+                    .get_or_insert(epoch_ms(Instant::now()));
                 self.events.send(LegEvent::FirstMedia);
             }
             FromPage::State { state } => inner.state(&state, &self.events),
@@ -333,7 +412,10 @@ impl Page {
 
 impl Inner {
     fn take(&mut self, id: u64) -> Option<Reply> {
-        let place = self.waiting.iter().position(|(waiting, _)| *waiting == id)?;
+        let place = self
+            .waiting
+            .iter()
+            .position(|(waiting, _)| *waiting == id)?;
         Some(self.waiting.swap_remove(place).1)
     }
 
@@ -341,7 +423,9 @@ impl Inner {
         self.report.state = match state {
             "connecting" => LegState::Connecting,
             "connected" => {
-                self.report.connected_at.get_or_insert(epoch_ms(Instant::now()));
+                self.report
+                    .connected_at
+                    .get_or_insert(epoch_ms(Instant::now()));
                 events.send(LegEvent::Connected);
                 LegState::Connected
             }
@@ -377,7 +461,9 @@ impl Inner {
         /// Ten minutes.
         const AT_MOST: usize = 600 * crate::measure::RATE as usize;
         let room = AT_MOST.saturating_sub(self.recording.len());
-        let samples = pcm.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]]));
+        let samples = pcm
+            .chunks_exact(2)
+            .map(|pair| i16::from_le_bytes([pair[0], pair[1]]));
         self.recording.extend(samples.take(room));
     }
 }
@@ -388,7 +474,10 @@ async fn say(source: &FarEndSource) -> Result<ToPage> {
         FarEndSource::Wav(file) => Some(encoded(file).await?),
         _ => None,
     };
-    Ok(ToPage::Say { source: source.to_string(), wav })
+    Ok(ToPage::Say {
+        source: source.to_string(),
+        wav,
+    })
 }
 
 async fn encoded(file: &Path) -> Result<String> {

@@ -48,8 +48,14 @@ impl Encoder {
     pub(super) fn encode(&mut self, frame: &[f32]) -> Result<Vec<u8>> {
         Ok(match self {
             Self::Opus(encoder) => encoder.encode_vec_float(frame, MAX_OPUS)?,
-            Self::Pcmu(rate) => rate.samples(frame).map(|s| g711::mulaw_encode(to_i16(s))).collect(),
-            Self::Pcma(rate) => rate.samples(frame).map(|s| g711::alaw_encode(to_i16(s))).collect(),
+            Self::Pcmu(rate) => rate
+                .samples(frame)
+                .map(|s| g711::mulaw_encode(to_i16(s)))
+                .collect(),
+            Self::Pcma(rate) => rate
+                .samples(frame)
+                .map(|s| g711::alaw_encode(to_i16(s)))
+                .collect(),
         })
     }
 }
@@ -65,7 +71,8 @@ impl Decoder {
     pub(super) fn new(codec: Codec) -> Result<Self> {
         Ok(match codec {
             Codec::Opus => Self::Opus(
-                opus::Decoder::new(48_000, opus::Channels::Mono).context("making an Opus decoder")?,
+                opus::Decoder::new(48_000, opus::Channels::Mono)
+                    .context("making an Opus decoder")?,
             ),
             Codec::Pcmu => Self::Pcmu(Rate::up()),
             Codec::Pcma => Self::Pcma(Rate::up()),
@@ -172,14 +179,21 @@ impl Rate {
                 // The newest sample lies `phase` zeros before the end of the zero-stuffed signal.
                 let taps = self.taps.iter().rev().skip(phase).step_by(RATIO);
                 let newest_first = self.history.iter().rev();
-                wide.push(taps.zip(newest_first).map(|(tap, sample)| tap * sample).sum());
+                wide.push(
+                    taps.zip(newest_first)
+                        .map(|(tap, sample)| tap * sample)
+                        .sum(),
+                );
             }
         }
         wide
     }
 
     fn expand(&mut self, payload: &[u8], decode: fn(u8) -> i16) -> Vec<f32> {
-        let narrow: Vec<f32> = payload.iter().map(|&byte| f32::from(decode(byte)) / 32_768.0).collect();
+        let narrow: Vec<f32> = payload
+            .iter()
+            .map(|&byte| f32::from(decode(byte)) / 32_768.0)
+            .collect();
         self.up_samples(&narrow)
     }
 }
@@ -196,7 +210,10 @@ mod tests {
         let said: Vec<f32> = (0..48_000)
             .map(|n| 0.1 * (2.0 * std::f32::consts::PI * hz * n as f32 / 48_000.0).sin())
             .collect();
-        let payloads: Vec<Vec<u8>> = said.chunks(FRAME).map(|f| encoder.encode(f).unwrap()).collect();
+        let payloads: Vec<Vec<u8>> = said
+            .chunks(FRAME)
+            .map(|f| encoder.encode(f).unwrap())
+            .collect();
         let mut heard = Vec::new();
         for (n, payload) in payloads.iter().enumerate() {
             if lose_every > 0 && n % lose_every == lose_every - 1 {
@@ -213,7 +230,10 @@ mod tests {
     fn each_codec_carries_a_tone_at_its_level() {
         for codec in [Codec::Opus, Codec::Pcmu, Codec::Pcma] {
             let figures = tone(&through(codec, 440.0, 0)).unwrap();
-            assert!((figures.dominant_hz - 440.0).abs() < 1.0, "{codec:?} {figures:?}");
+            assert!(
+                (figures.dominant_hz - 440.0).abs() < 1.0,
+                "{codec:?} {figures:?}"
+            );
             assert!((figures.dbfs + 20.0).abs() < 0.5, "{codec:?} {figures:?}");
             assert!(figures.purity > 0.99, "{codec:?} {figures:?}");
         }

@@ -32,7 +32,11 @@ impl Receiver {
             return Vec::new();
         };
         let mut finished = Vec::new();
-        if self.current.as_ref().is_none_or(|c| c.timestamp != timestamp) {
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|c| c.timestamp != timestamp)
+        {
             finished.extend(self.finish());
             self.current = Some(Current {
                 timestamp,
@@ -53,8 +57,10 @@ impl Receiver {
         let end = flags & 0x80 != 0;
         current.digit.packets += 1;
         current.digit.end_packets += u32::from(end);
-        current.digit.duration_ms =
-            current.digit.duration_ms.max(duration * 1_000.0 / f64::from(clock_rate.max(1)));
+        current.digit.duration_ms = current
+            .digit
+            .duration_ms
+            .max(duration * 1_000.0 / f64::from(clock_rate.max(1)));
         if end && !current.ended {
             current.ended = true;
             finished.push(digit);
@@ -99,7 +105,10 @@ mod tests {
         let digits = receiver.digits();
         assert_eq!(digits.len(), 1);
         assert!((digits[0].duration_ms - 120.0).abs() < 0.01);
-        assert_eq!((digits[0].packets, digits[0].end_packets, digits[0].volume), (8, 3, 10));
+        assert_eq!(
+            (digits[0].packets, digits[0].end_packets, digits[0].volume),
+            (8, 3, 10)
+        );
     }
 
     #[test]
@@ -115,7 +124,10 @@ mod tests {
     fn a_digit_whose_end_was_lost_is_told_with_the_next() {
         let mut receiver = Receiver::default();
         assert!(receiver.push(1, &payload(0, false, 960), 48_000).is_empty());
-        assert_eq!(receiver.push(5_000, &payload(10, true, 960), 48_000), ['0', '*']);
+        assert_eq!(
+            receiver.push(5_000, &payload(10, true, 960), 48_000),
+            ['0', '*']
+        );
     }
 
     #[test]

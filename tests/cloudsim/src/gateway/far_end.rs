@@ -10,8 +10,15 @@ use crate::measure::{RATE, read_wav};
 
 /// A source of sound at 48 kHz.
 pub(super) enum Voice {
-    Tone { step: f64, phase: f64, amplitude: f32 },
-    Wav { samples: Vec<i16>, next: usize },
+    Tone {
+        step: f64,
+        phase: f64,
+        amplitude: f32,
+    },
+    Wav {
+        samples: Vec<i16>,
+        next: usize,
+    },
     Echo,
     Silence,
 }
@@ -39,7 +46,11 @@ impl Voice {
     /// The next [`FRAME`] samples; `heard` is what the phone said in the meantime.
     pub(super) fn frame(&mut self, heard: &[f32]) -> Vec<f32> {
         match self {
-            Self::Tone { step, phase, amplitude } => (0..FRAME)
+            Self::Tone {
+                step,
+                phase,
+                amplitude,
+            } => (0..FRAME)
                 .map(|_| {
                     let sample = *amplitude * (*phase * TAU).sin() as f32;
                     *phase = (*phase + *step).fract();
@@ -66,7 +77,7 @@ impl Voice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::{tone, to_i16, write_wav};
+    use crate::measure::{to_i16, tone, write_wav};
 
     fn second(source: &FarEndSource) -> Vec<i16> {
         let mut voice = Voice::new(source).unwrap();
@@ -78,7 +89,11 @@ mod tests {
 
     #[test]
     fn a_tone_runs_on_without_a_click() {
-        let figures = tone(&second(&FarEndSource::Tone { hz: 441.7, dbfs: -12.0 })).unwrap();
+        let figures = tone(&second(&FarEndSource::Tone {
+            hz: 441.7,
+            dbfs: -12.0,
+        }))
+        .unwrap();
         assert!((figures.dominant_hz - 441.7).abs() < 0.2, "{figures:?}");
         assert!((figures.dbfs + 12.0).abs() < 0.05, "{figures:?}");
         assert!(figures.purity > 0.9999, "{figures:?}");
@@ -97,13 +112,19 @@ mod tests {
 
     #[test]
     fn an_echo_says_what_it_heard_and_silence_nothing() {
-        assert!(second(&FarEndSource::Echo).iter().all(|&s| s == to_i16(0.5)));
+        assert!(
+            second(&FarEndSource::Echo)
+                .iter()
+                .all(|&s| s == to_i16(0.5))
+        );
         assert!(second(&FarEndSource::Silence).iter().all(|&s| s == 0));
     }
 
     #[test]
     fn a_missing_or_empty_file_is_named() {
-        let missing = Voice::new(&FarEndSource::Wav("/nonexistent.wav".into())).err().unwrap();
+        let missing = Voice::new(&FarEndSource::Wav("/nonexistent.wav".into()))
+            .err()
+            .unwrap();
         assert!(missing.to_string().contains("/nonexistent.wav"));
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("empty.wav");

@@ -52,7 +52,11 @@ pub(crate) fn alaw_decode(byte: u8) -> i16 {
 }
 
 fn signed(magnitude: i32, negative: bool) -> i16 {
-    if negative { -magnitude as i16 } else { magnitude as i16 }
+    if negative {
+        -magnitude as i16
+    } else {
+        magnitude as i16
+    }
 }
 
 #[cfg(test)]

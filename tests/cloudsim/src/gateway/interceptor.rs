@@ -48,7 +48,10 @@ impl Wire {
                 self.first_out.get_or_insert(at);
             }
             Packet::Rtcp(packets) => {
-                for report in packets.iter().filter_map(|p| p.as_any().downcast_ref::<SenderReport>()) {
+                for report in packets
+                    .iter()
+                    .filter_map(|p| p.as_any().downcast_ref::<SenderReport>())
+                {
                     self.reports.push_back(((report.ntp_time >> 16) as u32, at));
                     if self.reports.len() > 8 {
                         self.reports.pop_front();
@@ -77,7 +80,10 @@ impl Wire {
         for block in blocks {
             // A signed 24-bit number on the wire: duplicates make it negative.
             self.remote_lost = Some(i64::from(((block.total_lost << 8) as i32) >> 8));
-            let sent = self.reports.iter().find(|(ntp, _)| *ntp == block.last_sender_report);
+            let sent = self
+                .reports
+                .iter()
+                .find(|(ntp, _)| *ntp == block.last_sender_report);
             if let Some((_, sent)) = sent {
                 let kept = Duration::from_secs_f64(f64::from(block.delay) / 65_536.0);
                 self.rtt = Some(at.saturating_duration_since(*sent).saturating_sub(kept));

@@ -16,6 +16,7 @@ pub struct Leg {
     peer: Arc<Peer>,
 }
 
+#[allow(clippy::large_enum_variant)] // one a leg, behind its Arc
 enum Peer {
     Native(Native),
     Page(Page),
@@ -27,14 +28,19 @@ impl Leg {
     /// # Errors
     /// The configuration has no codec, or its WAV file cannot be read.
     pub async fn new(config: LegConfig, events: mpsc::UnboundedSender<LegEvent>) -> Result<Self> {
-        ensure!(!config.codecs.is_empty(), "a leg needs at least one codec to offer");
+        ensure!(
+            !config.codecs.is_empty(),
+            "a leg needs at least one codec to offer"
+        );
         let events = Events::new(events);
         let peer = if config.far_end == FarEndSource::Browser {
             Peer::Page(Page::new(config, events))
         } else {
             Peer::Native(Native::new(config, events).await?)
         };
-        Ok(Self { peer: Arc::new(peer) })
+        Ok(Self {
+            peer: Arc::new(peer),
+        })
     }
 
     /// The first offer. Candidates follow as events; none is in the description. With a browser

@@ -37,7 +37,10 @@ pub(super) enum Command {
     /// ICE and DTLS are up: start speaking.
     Connected,
     /// What the answer chose.
-    Negotiated { codec: Codec, direction: Direction },
+    Negotiated {
+        codec: Codec,
+        direction: Direction,
+    },
     FarEnd(Voice, String),
     Held(bool),
     Muted(bool),
@@ -76,7 +79,10 @@ pub(super) fn epoch_ms(at: Instant) -> f64 {
     static BASE: OnceLock<(Instant, f64)> = OnceLock::new();
     let (base, base_ms) = *BASE.get_or_init(|| {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        (Instant::now(), since.unwrap_or_default().as_secs_f64() * 1_000.0)
+        (
+            Instant::now(),
+            since.unwrap_or_default().as_secs_f64() * 1_000.0,
+        )
     });
     let ms = |span: Duration| span.as_secs_f64() * 1_000.0;
     base_ms + ms(at.saturating_duration_since(base)) - ms(base.saturating_duration_since(at))
@@ -160,7 +166,8 @@ struct Session {
 impl Session {
     fn new(media: Media) -> Self {
         // RFC 3550 section 5.1: both start anywhere; the SSRC is random already.
-        let (next_sequence, next_timestamp) = (media.ssrc as u16 | 0xFFF0, media.ssrc.rotate_left(16));
+        let (next_sequence, next_timestamp) =
+            (media.ssrc as u16 | 0xFFF0, media.ssrc.rotate_left(16));
         Self {
             media,
             connected: false,
@@ -182,7 +189,11 @@ impl Session {
             Command::Connected => self.connected = true,
             Command::Negotiated { codec, direction } => {
                 self.direction = direction;
-                if self.codec.as_ref().is_none_or(|(current, _)| *current != codec) {
+                if self
+                    .codec
+                    .as_ref()
+                    .is_none_or(|(current, _)| *current != codec)
+                {
                     match Encoder::new(codec, self.media.expected_loss_percent) {
                         Ok(encoder) => self.codec = Some((codec, encoder)),
                         Err(error) => self.fail(&error),
@@ -223,7 +234,8 @@ impl Session {
             let payload = &arrival.packet.payload;
             if let &[_, _, high, low, ..] = payload.as_ref() {
                 let duration = u16::from_be_bytes([high, low]);
-                self.playout.cover(header.timestamp, header.ssrc, duration, clock_rate);
+                self.playout
+                    .cover(header.timestamp, header.ssrc, duration, clock_rate);
             }
             for digit in shared.dtmf.push(header.timestamp, payload, clock_rate) {
                 self.media.events.send(LegEvent::Dtmf(digit));
@@ -259,7 +271,11 @@ impl Session {
     /// Plays what is due; returns the 20 ms the far end hears now.
     fn listen(&mut self) -> Vec<f32> {
         let expected = matches!(self.direction, Direction::SendRecv | Direction::RecvOnly);
-        for Played { mut samples, arrived } in self.playout.play(Instant::now(), expected) {
+        for Played {
+            mut samples,
+            arrived,
+        } in self.playout.play(Instant::now(), expected)
+        {
             if self.held || self.muted {
                 samples.fill(0.0);
             }
@@ -318,7 +334,11 @@ impl Session {
     /// Told once: after a fault of the transport every packet fails, and the error quotes the packet.
     fn fail(&self, error: &anyhow::Error) {
         let text: String = format!("{error:#}").chars().take(160).collect();
-        let first = lock(&self.media.shared).report.error.replace(text.clone()).is_none();
+        let first = lock(&self.media.shared)
+            .report
+            .error
+            .replace(text.clone())
+            .is_none();
         if first {
             tracing::warn!(error = text, "the gateway's media");
         }
@@ -364,9 +384,10 @@ impl Arrived {
             self.seen.clear();
             self.previous = None;
         }
-        let (first, highest) = self
-            .sequence
-            .unwrap_or((i64::from(header.sequence_number), i64::from(header.sequence_number)));
+        let (first, highest) = self.sequence.unwrap_or((
+            i64::from(header.sequence_number),
+            i64::from(header.sequence_number),
+        ));
         let step = i64::from(header.sequence_number.wrapping_sub(highest as u16) as i16);
         let sequence = highest + step;
         if !self.seen.insert(sequence) {
@@ -379,13 +400,16 @@ impl Arrived {
             let between = arrival.at.saturating_duration_since(before);
             self.max_gap = self.max_gap.max(between);
             if let Some(rate) = clock_rate.filter(|_| sequence > highest) {
-                let said = f64::from(header.timestamp.wrapping_sub(timestamp) as i32) / f64::from(rate);
+                let said =
+                    f64::from(header.timestamp.wrapping_sub(timestamp) as i32) / f64::from(rate);
                 let difference = (between.as_secs_f64() - said).abs();
                 self.jitter += (difference - self.jitter) / 16.0;
             }
         }
         self.previous = Some((arrival.at, header.timestamp));
-        self.first_at.replace(self.first_at.unwrap_or(arrival.at)).is_none()
+        self.first_at
+            .replace(self.first_at.unwrap_or(arrival.at))
+            .is_none()
     }
 
     fn lost(&self) -> u64 {
@@ -436,7 +460,10 @@ mod tests {
         let mut report = LegReport::default();
         arrived.tell(&mut report);
         assert_eq!((report.packets_in, report.bytes_in), (6, 600));
-        assert_eq!((report.lost, report.duplicates, report.reordered), (1, 1, 1));
+        assert_eq!(
+            (report.lost, report.duplicates, report.reordered),
+            (1, 1, 1)
+        );
         assert!((report.max_gap_ms - 20.0).abs() < 0.1);
     }
 
@@ -446,7 +473,10 @@ mod tests {
         let mut arrived = Arrived::default();
         for n in 0..200_u64 {
             // Every other packet 8 ms late: each difference is 8 ms.
-            arrived.count(&arrival(start, 20 * n + 8 * (n % 2), n as u16), Some(48_000));
+            arrived.count(
+                &arrival(start, 20 * n + 8 * (n % 2), n as u16),
+                Some(48_000),
+            );
         }
         let mut report = LegReport::default();
         arrived.tell(&mut report);

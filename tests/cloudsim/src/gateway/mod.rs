@@ -28,7 +28,6 @@ mod sdp;
 #[cfg(test)]
 mod tests;
 
-
 pub use browser::FAR_END_HTML;
 pub use config::{Codec, Direction, FarEndSource, LegConfig, LegEvent, SdpQuirk, Setup};
 pub use leg::Leg;

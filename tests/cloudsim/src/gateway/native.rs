@@ -61,10 +61,7 @@ struct Negotiation {
 }
 
 impl Native {
-    pub(super) async fn new(
-        config: LegConfig,
-        events: Events,
-    ) -> Result<Self> {
+    pub(super) async fn new(config: LegConfig, events: Events) -> Result<Self> {
         let voice = load(config.far_end.clone()).await?;
         let ssrc = Uuid::new_v4().as_u128() as u32;
         let shared = Arc::new(Mutex::new(Shared::default()));
@@ -85,7 +82,9 @@ impl Native {
         };
         let peer = build(&config, tap, handler).await?;
         let track = Arc::new(track(&config, ssrc));
-        peer.add_track(track.clone()).await.context("adding the gateway's track")?;
+        peer.add_track(track.clone())
+            .await
+            .context("adding the gateway's track")?;
         // Left alone, the stack offers nothing but the track's own codec.
         for transceiver in peer.get_transceivers().await {
             transceiver
@@ -128,7 +127,11 @@ impl Native {
                 .context("setting the direction")?;
         }
         let options = RTCOfferOptions { ice_restart };
-        let offer = self.peer.create_offer(Some(options)).await.context("making the offer")?;
+        let offer = self
+            .peer
+            .create_offer(Some(options))
+            .await
+            .context("making the offer")?;
         self.peer
             .set_local_description(offer)
             .await
@@ -150,7 +153,10 @@ impl Native {
         );
         negotiation.offer = Some(shaped.clone());
         let mut shared = lock(&self.shared);
-        shared.report.offered_at.get_or_insert(epoch_ms(Instant::now()));
+        shared
+            .report
+            .offered_at
+            .get_or_insert(epoch_ms(Instant::now()));
         if shared.report.state == LegState::New {
             shared.report.state = LegState::Offered;
         }
@@ -159,13 +165,19 @@ impl Native {
 
     pub(super) async fn answer(&self, answer: &str) -> Result<()> {
         let mut negotiation = self.negotiation.lock().await;
-        let offer = negotiation.offer.as_deref().context("an answer without an offer")?;
+        let offer = negotiation
+            .offer
+            .as_deref()
+            .context("an answer without an offer")?;
         let chosen = sdp::check_answer(offer, answer, negotiation.answer.as_deref())?;
         let description = RTCSessionDescription::answer(sdp::with_mid(answer, &negotiation.mid))
             .context("reading the answer")?;
         {
             let mut shared = lock(&self.shared);
-            shared.report.answered_at.get_or_insert(epoch_ms(Instant::now()));
+            shared
+                .report
+                .answered_at
+                .get_or_insert(epoch_ms(Instant::now()));
             if shared.report.state == LegState::Offered {
                 shared.report.state = LegState::Connecting;
             }
@@ -266,7 +278,11 @@ async fn load(source: FarEndSource) -> Result<Voice> {
 /// them, stacks confuse their clock rates.
 fn telephone_event(config: &LegConfig) -> Option<(u8, u32)> {
     let first = config.codecs.first().filter(|_| config.telephone_event)?;
-    let payload_type = if first.clock_rate() == 48_000 { 110 } else { 101 };
+    let payload_type = if first.clock_rate() == 48_000 {
+        110
+    } else {
+        101
+    };
     Some((payload_type, first.clock_rate()))
 }
 
@@ -299,7 +315,6 @@ fn codecs(config: &LegConfig) -> Vec<RTCRtpCodecParameters> {
     let parameters = |rtp_codec, payload_type| RTCRtpCodecParameters {
         rtp_codec,
         payload_type,
-        ..RTCRtpCodecParameters::default()
     };
     let audio = config
         .codecs
@@ -372,7 +387,12 @@ struct Handler {
 impl PeerConnectionEventHandler for Handler {
     async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
         match event.candidate.to_json() {
-            Ok(json) if json.candidate.strip_prefix("candidate:").is_some_and(sdp::is_usable) => {
+            Ok(json)
+                if json
+                    .candidate
+                    .strip_prefix("candidate:")
+                    .is_some_and(sdp::is_usable) =>
+            {
                 self.events.send(LegEvent::Candidate(json.candidate));
             }
             Ok(_) => {}
@@ -394,7 +414,10 @@ impl PeerConnectionEventHandler for Handler {
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
         let state = match state {
             RTCPeerConnectionState::Connected => {
-                lock(&self.shared).report.connected_at.get_or_insert(epoch_ms(Instant::now()));
+                lock(&self.shared)
+                    .report
+                    .connected_at
+                    .get_or_insert(epoch_ms(Instant::now()));
                 let _ = self.commands.send(Command::Connected);
                 self.events.send(LegEvent::Connected);
                 LegState::Connected
@@ -425,4 +448,3 @@ impl PeerConnectionEventHandler for Handler {
         tokio::spawn(async move { while track.poll().await.is_some() {} });
     }
 }
-

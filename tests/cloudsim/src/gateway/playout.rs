@@ -105,7 +105,11 @@ impl Playout {
 
     /// Notes that an RFC 4733 event stands in for audio.
     pub(super) fn cover(&mut self, timestamp: u32, ssrc: u32, duration: u16, clock_rate: u32) {
-        if let Some(stream) = self.stream.as_mut().filter(|s| s.ssrc == ssrc && s.fits(timestamp)) {
+        if let Some(stream) = self
+            .stream
+            .as_mut()
+            .filter(|s| s.ssrc == ssrc && s.fits(timestamp))
+        {
             let scale = i64::from(RATE / clock_rate.max(1));
             // One more frame: the next audio packet starts on the sender's own frame raster.
             let end = stream.unwrap(timestamp) + i64::from(duration) * scale + FRAME as i64;
@@ -199,7 +203,9 @@ impl Stream {
         }
         let following = self.waiting.first_key_value();
         let length = following.map_or(FRAME, |(timestamp, _)| {
-            usize::try_from(timestamp - self.next).unwrap_or(0).clamp(1, FRAME)
+            usize::try_from(timestamp - self.next)
+                .unwrap_or(0)
+                .clamp(1, FRAME)
         });
         let spoken = self.next >= self.covered && expected && self.made_up < CONCEAL_AT_MOST;
         let samples = if spoken {
@@ -233,7 +239,10 @@ mod tests {
         let mut arrivals: Vec<(Instant, rtp::Packet)> = (0..100)
             .map(|n| {
                 let frame: Vec<f32> = (0..FRAME)
-                    .map(|k| 0.1 * (std::f32::consts::TAU * 440.0 * (n * FRAME + k) as f32 / 48_000.0).sin())
+                    .map(|k| {
+                        0.1 * (std::f32::consts::TAU * 440.0 * (n * FRAME + k) as f32 / 48_000.0)
+                            .sin()
+                    })
                     .collect();
                 (n, encoder.encode(&frame).unwrap())
             })
@@ -243,7 +252,8 @@ mod tests {
                 packet.header.ssrc = 7;
                 packet.header.sequence_number = n as u16;
                 // Wraps during the test.
-                packet.header.timestamp = (u32::MAX - 20_000).wrapping_add(n as u32 * codec.clock_rate() / 50);
+                packet.header.timestamp =
+                    (u32::MAX - 20_000).wrapping_add(n as u32 * codec.clock_rate() / 50);
                 packet.payload = payload.into();
                 Some((at, packet))
             })
@@ -258,7 +268,12 @@ mod tests {
                 playout.push(at, &packet, codec).unwrap();
             }
             let expected = tick < 103;
-            heard.extend(playout.play(now, expected).into_iter().flat_map(|p| p.samples));
+            heard.extend(
+                playout
+                    .play(now, expected)
+                    .into_iter()
+                    .flat_map(|p| p.samples),
+            );
         }
         (playout, heard.into_iter().map(to_i16).collect())
     }
@@ -273,7 +288,10 @@ mod tests {
             let (playout, heard) = listen(codec, |_| Some(0));
             let figures = tone(middle(&heard)).unwrap();
             assert_eq!((playout.concealed, playout.late), (0, 0), "{codec:?}");
-            assert!((figures.dbfs + 20.0).abs() < 0.5 && figures.purity > 0.99, "{figures:?}");
+            assert!(
+                (figures.dbfs + 20.0).abs() < 0.5 && figures.purity > 0.99,
+                "{figures:?}"
+            );
         }
     }
 
@@ -289,7 +307,10 @@ mod tests {
         let (playout, heard) = listen(Codec::Opus, |n| (n % 10 != 9 || n > 95).then_some(0));
         assert_eq!((playout.concealed, playout.late), (9, 0));
         let figures = tone(middle(&heard)).unwrap();
-        assert!((figures.dbfs + 20.0).abs() < 1.0 && figures.purity > 0.9, "{figures:?}");
+        assert!(
+            (figures.dbfs + 20.0).abs() < 1.0 && figures.purity > 0.9,
+            "{figures:?}"
+        );
     }
 
     #[test]
@@ -297,7 +318,11 @@ mod tests {
         // Packets 40 to 59 all arrive when packet 60 does: 400 ms of nothing, 300 ms of them
         // beyond what the delay covers.
         let (playout, heard) = listen(Codec::Opus, |n| {
-            Some(if (40..60).contains(&n) { (60 - n as u64) * 20 } else { 0 })
+            Some(if (40..60).contains(&n) {
+                (60 - n as u64) * 20
+            } else {
+                0
+            })
         });
         assert!((9..16).contains(&playout.late), "{}", playout.late);
         let stalled = &heard[(40 * 20 + 150) * 48..(55 * 20 - 50) * 48];
@@ -316,13 +341,18 @@ mod tests {
     fn an_event_covers_missing_audio() {
         let start = Instant::now();
         let mut playout = Playout::default();
-        let mut packet = rtp::Packet::default();
-        packet.payload = vec![0xFF; 160].into();
+        let packet = rtp::Packet {
+            payload: vec![0xFF; 160].into(),
+            ..rtp::Packet::default()
+        };
         playout.push(start, &packet, Codec::Pcmu).unwrap();
         playout.cover(160, 0, 1_600, 8_000);
         let played = playout.play(start + Duration::from_millis(310), true);
         assert_eq!(playout.concealed, 0);
-        assert_eq!(played.iter().map(|p| p.samples.len()).sum::<usize>(), 11 * FRAME);
+        assert_eq!(
+            played.iter().map(|p| p.samples.len()).sum::<usize>(),
+            11 * FRAME
+        );
         playout.play(start + Duration::from_millis(400), true);
         assert!(playout.concealed > 0);
     }
@@ -331,12 +361,18 @@ mod tests {
     fn garbage_payloads_are_concealed() {
         let start = Instant::now();
         let mut playout = Playout::default();
-        let mut packet = rtp::Packet::default();
-        packet.payload = vec![0xFF; 2].into();
+        let mut packet = rtp::Packet {
+            payload: vec![0xFF; 2].into(),
+            ..rtp::Packet::default()
+        };
         playout.push(start, &packet, Codec::Opus).unwrap();
         packet.header.timestamp = 3;
         packet.payload = bytes::Bytes::new();
         playout.push(start, &packet, Codec::Opus).unwrap();
-        assert!(!playout.play(start + Duration::from_secs(1), true).is_empty());
+        assert!(
+            !playout
+                .play(start + Duration::from_secs(1), true)
+                .is_empty()
+        );
     }
 }

@@ -75,7 +75,18 @@ pub(super) fn check_candidate<'a>(candidate: &'a str, mid: &str) -> Result<Optio
         bail!("no candidate line: {candidate:?}");
     };
     let words: Vec<&str> = fields.split_ascii_whitespace().collect();
-    let &[_, component, protocol, priority, address, port, "typ", _, ..] = words.as_slice() else {
+    let &[
+        _,
+        component,
+        protocol,
+        priority,
+        address,
+        port,
+        "typ",
+        _,
+        ..,
+    ] = words.as_slice()
+    else {
         bail!("not the form of a candidate (RFC 8839 section 5.1): {candidate:?}");
     };
     if port.parse::<u16>().is_err() || priority.parse::<u32>().is_err() {
@@ -112,12 +123,15 @@ fn spoil(sdp: &str, quirk: SdpQuirk) -> String {
     };
     match quirk {
         SdpQuirk::NoAudio => with_media("m=video 9 UDP/TLS/RTP/SAVPF 96", "a=rtpmap:96 VP8/90000"),
-        SdpQuirk::UnknownCodecOnly => {
-            with_media("m=audio 9 UDP/TLS/RTP/SAVPF 99", "a=rtpmap:99 X-NOBODY-HAS-THIS/16000")
-        }
+        SdpQuirk::UnknownCodecOnly => with_media(
+            "m=audio 9 UDP/TLS/RTP/SAVPF 99",
+            "a=rtpmap:99 X-NOBODY-HAS-THIS/16000",
+        ),
         SdpQuirk::NoFingerprint => without(&["a=fingerprint"]),
         SdpQuirk::NoIceCredentials => without(&["a=ice-ufrag", "a=ice-pwd"]),
-        SdpQuirk::Garbage => "this is not a session description\r\n\u{0}\u{7}=\r\nm=\r\n".to_owned(),
+        SdpQuirk::Garbage => {
+            "this is not a session description\r\n\u{0}\u{7}=\r\nm=\r\n".to_owned()
+        }
         SdpQuirk::Empty => String::new(),
     }
 }
@@ -140,7 +154,9 @@ pub(super) fn mid(sdp: &str) -> Option<&str> {
 }
 
 fn lines(sdp: &str) -> impl Iterator<Item = &str> {
-    sdp.lines().map(str::trim_end).filter(|line| !line.is_empty())
+    sdp.lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
 }
 
 /// What an answer chose.
@@ -172,14 +188,23 @@ pub(super) fn check_answer(offer: &str, answer: &str, previous: Option<&str>) ->
         answered.kind != offered.kind,
         format!("m={} answers m={}", answered.kind, offered.kind),
     );
-    fault(answered.port == "0", "the audio section is refused (port 0)".to_owned());
+    fault(
+        answered.port == "0",
+        "the audio section is refused (port 0)".to_owned(),
+    );
     fault(
         answered.protocol != offered.protocol,
-        format!("protocol {} answers {}", answered.protocol, offered.protocol),
+        format!(
+            "protocol {} answers {}",
+            answered.protocol, offered.protocol
+        ),
     );
     fault(
         answered.mid != offered.mid,
-        format!("mid {:?} answers {:?} (RFC 5888 section 9.1)", answered.mid, offered.mid),
+        format!(
+            "mid {:?} answers {:?} (RFC 5888 section 9.1)",
+            answered.mid, offered.mid
+        ),
     );
     for payload in &answered.payloads {
         fault(
@@ -329,9 +354,14 @@ impl Section {
 
 impl Direction {
     fn from_attribute(name: &str) -> Option<Self> {
-        [Self::SendRecv, Self::SendOnly, Self::RecvOnly, Self::Inactive]
-            .into_iter()
-            .find(|direction| direction.as_str() == name)
+        [
+            Self::SendRecv,
+            Self::SendOnly,
+            Self::RecvOnly,
+            Self::Inactive,
+        ]
+        .into_iter()
+        .find(|direction| direction.as_str() == name)
     }
 
     /// The same direction seen from the other side.
@@ -366,7 +396,10 @@ mod tests {
         a=ssrc:1 mslabel:x\r\na=ssrc:1 cname:y\r\n";
 
     fn offer(quirk: Option<SdpQuirk>) -> String {
-        let config = LegConfig { sdp_quirk: quirk, ..LegConfig::default() };
+        let config = LegConfig {
+            sdp_quirk: quirk,
+            ..LegConfig::default()
+        };
         shape_offer(OFFER, &config, 42, 3)
     }
 
@@ -389,7 +422,10 @@ mod tests {
             "a=extmap:2 urn:ietf:params:rtp-hdrext:ssrc-audio-level",
             "a=ssrc:1 cname:y",
         ] {
-            assert!(shaped.contains(&format!("{line}\r\n")), "{line} is not in\n{shaped}");
+            assert!(
+                shaped.contains(&format!("{line}\r\n")),
+                "{line} is not in\n{shaped}"
+            );
         }
         for text in ["sdes:mid", "0.0.0.0 5000", ":1 2 udp", "mslabel"] {
             assert!(!shaped.contains(text), "{text} is in\n{shaped}");
@@ -413,9 +449,14 @@ mod tests {
         let chosen = check_answer(&offer(None), &answer(), None).unwrap();
         assert_eq!(chosen.codec, Codec::Opus);
         assert_eq!(chosen.direction, Direction::SendRecv);
-        let narrow = answer().replace("111 110", "8 0").replace("a=sendrecv", "a=recvonly");
+        let narrow = answer()
+            .replace("111 110", "8 0")
+            .replace("a=sendrecv", "a=recvonly");
         let chosen = check_answer(&offer(None), &narrow, None).unwrap();
-        assert_eq!((chosen.codec, chosen.direction), (Codec::Pcma, Direction::SendOnly));
+        assert_eq!(
+            (chosen.codec, chosen.direction),
+            (Codec::Pcma, Direction::SendOnly)
+        );
     }
 
     #[test]
@@ -423,7 +464,9 @@ mod tests {
         let check = |from: &str, to: &str, message: &str| {
             let spoiled = answer().replace(from, to);
             assert_ne!(spoiled, answer(), "{from}");
-            let error = check_answer(&offer(None), &spoiled, Some(&answer())).unwrap_err().to_string();
+            let error = check_answer(&offer(None), &spoiled, Some(&answer()))
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(message), "{from} -> {to}: {error}");
         };
         check("v=0\r\n", "", "does not start with v=0");
@@ -447,14 +490,21 @@ mod tests {
     #[test]
     fn candidates_are_checked() {
         let good = "candidate:1 1 udp 2113937151 192.0.2.5 50000 typ host generation 0 ufrag Xy";
-        assert_eq!(check_candidate(&format!("a={good}"), "audio").unwrap(), Some(good));
+        assert_eq!(
+            check_candidate(&format!("a={good}"), "audio").unwrap(),
+            Some(good)
+        );
         for ignored in [
             "",
             "a=end-of-candidates",
             "candidate:1 1 tcp 1 192.0.2.5 9 typ host tcptype active",
             "candidate:1 1 UDP 1 0b1c.local 5000 typ host",
         ] {
-            assert_eq!(check_candidate(ignored, "audio").unwrap(), None, "{ignored}");
+            assert_eq!(
+                check_candidate(ignored, "audio").unwrap(),
+                None,
+                "{ignored}"
+            );
         }
         for (wrong, mid) in [
             (good, "0"),
@@ -470,7 +520,9 @@ mod tests {
     #[test]
     fn an_answer_must_fit_the_offered_direction() {
         let held = offer(None).replace("a=sendrecv", "a=sendonly");
-        let error = check_answer(&held, &answer(), None).unwrap_err().to_string();
+        let error = check_answer(&held, &answer(), None)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("a=sendrecv answers a=sendonly"), "{error}");
         for fits in ["recvonly", "inactive"] {
             let answer = answer().replace("a=sendrecv", &format!("a={fits}"));

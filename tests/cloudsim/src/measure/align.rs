@@ -22,7 +22,11 @@ pub fn align(reference: &[i16], received: &[i16]) -> Result<Alignment> {
     if energy(reference) == 0.0 || energy(received) == 0.0 {
         return Err(MeasureError::NothingToMeasure(format!(
             "cannot align: the {} recording is silent ({} and {} samples)",
-            if energy(reference) == 0.0 { "reference" } else { "received" },
+            if energy(reference) == 0.0 {
+                "reference"
+            } else {
+                "received"
+            },
             reference.len(),
             received.len(),
         )));
@@ -74,7 +78,12 @@ pub fn align(reference: &[i16], received: &[i16]) -> Result<Alignment> {
 
 /// Repeats a recording until it is at least `length` samples long, as a looped player does.
 pub fn tile(samples: &[i16], length: usize) -> Vec<i16> {
-    samples.iter().copied().cycle().take(length.max(samples.len())).collect()
+    samples
+        .iter()
+        .copied()
+        .cycle()
+        .take(length.max(samples.len()))
+        .collect()
 }
 
 /// The stretches of both recordings that belong together at this lag.
@@ -94,9 +103,17 @@ pub(crate) fn overlap<'a>(
 
 fn correlation_at(reference: &[i16], received: &[i16], lag: i64) -> f32 {
     let (a, b) = overlap(reference, received, lag);
-    let product: f64 = a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+    let product: f64 = a
+        .iter()
+        .zip(b)
+        .map(|(&a, &b)| f64::from(a) * f64::from(b))
+        .sum();
     let norm = (energy(a) * energy(b)).sqrt();
-    if norm == 0.0 { 0.0 } else { (product / norm) as f32 }
+    if norm == 0.0 {
+        0.0
+    } else {
+        (product / norm) as f32
+    }
 }
 
 fn energy(samples: &[i16]) -> f64 {

@@ -142,7 +142,9 @@ fn limited(samples: &[i16], band: Band) -> Result<Vec<f32>> {
         let inside = (band.low_hz..=band.high_hz).contains(&hz);
         *value *= if inside { 1.0 / size as f32 } else { 0.0 };
     }
-    planner.plan_fft_inverse(size).process(&mut spectrum, &mut padded)?;
+    planner
+        .plan_fft_inverse(size)
+        .process(&mut spectrum, &mut padded)?;
     padded.truncate(samples.len());
     Ok(padded)
 }

@@ -15,7 +15,9 @@ pub enum MeasureError {
         source: hound::Error,
     },
     /// The recorded speech is not installed.
-    #[error("no recorded speech in {0}: install Debian's package alsa-utils (apt-get install alsa-utils)")]
+    #[error(
+        "no recorded speech in {0}: install Debian's package alsa-utils (apt-get install alsa-utils)"
+    )]
     NoSpeech(PathBuf),
     /// A recording is too short or silent, so that the figure would mean nothing.
     #[error("{0}")]

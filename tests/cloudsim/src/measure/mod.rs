@@ -9,8 +9,8 @@ mod align;
 mod compare;
 mod error;
 mod resample;
-mod speech;
 mod spectrum;
+mod speech;
 mod wav;
 
 #[cfg(test)]
@@ -19,10 +19,10 @@ mod tests;
 pub use align::{Alignment, align, tile};
 pub use compare::{Band, Comparison, compare, compare_looped, longest_gap_ms};
 pub use error::MeasureError;
-pub use resample::resample;
 pub(crate) use resample::kernel;
-pub use speech::{speech, speech_wav};
+pub use resample::resample;
 pub use spectrum::{ToneFigures, level_dbfs, tone};
+pub use speech::{speech, speech_wav};
 pub use wav::{read_wav, trim_silence, write_wav};
 
 /// Sample rate of every recording, Hz.

@@ -23,7 +23,13 @@ pub struct ToneFigures {
 
 /// Level of a recording, dB relative to a full-scale sine.
 pub fn level_dbfs(samples: &[i16]) -> f32 {
-    power_dbfs(samples.iter().map(|&s| (f64::from(s) / 32_768.0).powi(2)).sum::<f64>() / samples.len().max(1) as f64)
+    power_dbfs(
+        samples
+            .iter()
+            .map(|&s| (f64::from(s) / 32_768.0).powi(2))
+            .sum::<f64>()
+            / samples.len().max(1) as f64,
+    )
 }
 
 /// Mean square as dB relative to a full-scale sine.
@@ -97,7 +103,10 @@ pub(crate) fn power_spectrum(samples: &[f32], size: usize) -> Result<Vec<f32>> {
     }
     let mut output = fft.make_output_vec();
     fft.process(&mut input, &mut output)?;
-    Ok(output.iter().map(|bin| bin.norm_sqr()).collect())
+    Ok(output
+        .iter()
+        .map(realfft::num_complex::Complex::norm_sqr)
+        .collect())
 }
 
 fn hann(n: usize, length: usize) -> f32 {

@@ -6,7 +6,9 @@ use crate::gateway::g711;
 fn sine(hz: f32, dbfs: f32, seconds: f32) -> Vec<i16> {
     let amplitude = 10_f32.powf(dbfs / 20.0);
     (0..(seconds * RATE as f32) as usize)
-        .map(|n| to_i16(amplitude * (2.0 * std::f32::consts::PI * hz * n as f32 / RATE as f32).sin()))
+        .map(|n| {
+            to_i16(amplitude * (2.0 * std::f32::consts::PI * hz * n as f32 / RATE as f32).sin())
+        })
         .collect()
 }
 
@@ -27,7 +29,10 @@ fn noise(length: usize, dbfs: f32) -> Vec<i16> {
 
 fn scaled(samples: &[i16], db: f32) -> Vec<i16> {
     let gain = 10_f32.powf(db / 20.0);
-    samples.iter().map(|&s| (f32::from(s) * gain) as i16).collect()
+    samples
+        .iter()
+        .map(|&s| (f32::from(s) * gain) as i16)
+        .collect()
 }
 
 fn mixed(a: &[i16], b: &[i16]) -> Vec<i16> {
@@ -41,7 +46,10 @@ fn companded(samples: &[i16]) -> Vec<i16> {
         .iter()
         .map(|&s| f32::from(g711::mulaw_decode(g711::mulaw_encode(to_i16(s)))) / 32_768.0)
         .collect();
-    resample(&coded, 8_000, RATE).into_iter().map(to_i16).collect()
+    resample(&coded, 8_000, RATE)
+        .into_iter()
+        .map(to_i16)
+        .collect()
 }
 
 #[test]
@@ -107,9 +115,13 @@ fn a_hole_is_measured_to_the_millisecond() {
 fn noise_lowers_the_spectral_correlation_step_by_step() {
     let speech = speech().unwrap();
     let with_noise = |dbfs| {
-        compare(&speech, &mixed(&speech, &noise(speech.len(), dbfs)), Band::WIDE)
-            .unwrap()
-            .spectral_correlation
+        compare(
+            &speech,
+            &mixed(&speech, &noise(speech.len(), dbfs)),
+            Band::WIDE,
+        )
+        .unwrap()
+        .spectral_correlation
     };
     let (faint, loud, drowned) = (with_noise(-60.0), with_noise(-35.0), with_noise(-10.0));
     assert!(faint > loud && loud > drowned, "{faint} {loud} {drowned}");
@@ -127,7 +139,10 @@ fn g711_is_fine_in_the_telephone_band_and_missed_beyond() {
     assert!(narrow.level_difference_db.abs() < 1.0, "{narrow:?}");
     assert!(narrow.longest_gap_ms < 10.0, "{narrow:?}");
     let wide = compare(&speech, &coded, Band::WIDE).unwrap();
-    assert!(wide.spectral_correlation < narrow.spectral_correlation - 0.02, "{wide:?}");
+    assert!(
+        wide.spectral_correlation < narrow.spectral_correlation - 0.02,
+        "{wide:?}"
+    );
 }
 
 #[test]
@@ -137,21 +152,32 @@ fn a_looped_reference_is_found_from_any_start() {
     let received = &played[300_000..300_000 + speech.len()];
     let found = compare_looped(&speech, received, Band::WIDE).unwrap();
     assert!(found.spectral_correlation > 0.999, "{found:?}");
-    assert!((found.seconds - received.len() as f32 / RATE as f32).abs() < 0.1, "{found:?}");
+    assert!(
+        (found.seconds - received.len() as f32 / RATE as f32).abs() < 0.1,
+        "{found:?}"
+    );
 }
 
 #[test]
 fn silence_is_an_error_not_a_figure() {
     let speech = speech().unwrap();
-    let error = compare(&speech, &[0; 48_000], Band::WIDE).unwrap_err();
-    assert!(error.to_string().contains("received recording is silent"), "{error}");
+    let error = compare(&speech, &vec![0; 48_000], Band::WIDE).unwrap_err();
+    assert!(
+        error.to_string().contains("received recording is silent"),
+        "{error}"
+    );
     assert!(tone(&[0; 10]).is_err());
-    assert!(tone(&[0; 48_000]).unwrap().dominant_hz == 0.0);
+    assert!(tone(&vec![0; 48_000]).unwrap().dominant_hz == 0.0);
 }
 
 #[test]
 fn a_tone_has_its_frequency_level_and_purity() {
-    for (hz, dbfs) in [(440.0, -20.0), (1_000.0, -3.0), (97.3, -40.0), (7_531.0, -12.0)] {
+    for (hz, dbfs) in [
+        (440.0, -20.0),
+        (1_000.0, -3.0),
+        (97.3, -40.0),
+        (7_531.0, -12.0),
+    ] {
         let figures = tone(&sine(hz, dbfs, 1.0)).unwrap();
         assert!((figures.dominant_hz - hz).abs() < 0.5, "{hz}: {figures:?}");
         assert!((figures.dbfs - dbfs).abs() < 0.1, "{hz}: {figures:?}");
@@ -175,9 +201,15 @@ fn clipping_shows_as_distortion_and_noise_as_impurity() {
 fn resampling_keeps_a_tone_and_stops_what_does_not_fit() {
     let up = resample(&to_float(&sine(440.0, -20.0, 1.0)), RATE, 44_100);
     assert_eq!(up.len(), 44_100);
-    let back: Vec<i16> = resample(&up, 44_100, RATE).into_iter().map(to_i16).collect();
+    let back: Vec<i16> = resample(&up, 44_100, RATE)
+        .into_iter()
+        .map(to_i16)
+        .collect();
     let figures = tone(&back[4_800..43_200]).unwrap();
-    assert!((figures.dbfs + 20.0).abs() < 0.1 && figures.purity > 0.99, "{figures:?}");
+    assert!(
+        (figures.dbfs + 20.0).abs() < 0.1 && figures.purity > 0.99,
+        "{figures:?}"
+    );
     let too_high = resample(&to_float(&sine(6_000.0, -6.0, 1.0)), RATE, 8_000);
     let left: Vec<i16> = too_high.into_iter().map(to_i16).collect();
     assert!(level_dbfs(&left[800..7_200]) < -60.0);
@@ -187,7 +219,9 @@ fn resampling_keeps_a_tone_and_stops_what_does_not_fit() {
 fn wav_files_of_many_formats_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let check = |bits: u16, rate: u32, channels: u16, format: hound::SampleFormat| {
-        let file = folder.path().join(format!("{bits}-{rate}-{channels}-{format:?}.wav"));
+        let file = folder
+            .path()
+            .join(format!("{bits}-{rate}-{channels}-{format:?}.wav"));
         let spec = hound::WavSpec {
             channels,
             sample_rate: rate,
@@ -211,10 +245,23 @@ fn wav_files_of_many_formats_are_read() {
         let samples = read_wav(&file).unwrap();
         assert_eq!(samples.len(), RATE as usize, "{}", file.display());
         let figures = tone(&samples[4_800..43_200]).unwrap();
-        assert!((figures.dominant_hz - 440.0).abs() < 1.0, "{} {figures:?}", file.display());
-        assert!((figures.dbfs + 20.0).abs() < 0.3, "{} {figures:?}", file.display());
+        assert!(
+            (figures.dominant_hz - 440.0).abs() < 1.0,
+            "{} {figures:?}",
+            file.display()
+        );
+        assert!(
+            (figures.dbfs + 20.0).abs() < 0.3,
+            "{} {figures:?}",
+            file.display()
+        );
     };
-    for (bits, rate, channels) in [(8, 8_000, 1), (16, 44_100, 2), (24, 48_000, 1), (32, 16_000, 2)] {
+    for (bits, rate, channels) in [
+        (8, 8_000, 1),
+        (16, 44_100, 2),
+        (24, 48_000, 1),
+        (32, 16_000, 2),
+    ] {
         check(bits, rate, channels, hound::SampleFormat::Int);
     }
     check(32, 48_000, 2, hound::SampleFormat::Float);

@@ -160,7 +160,7 @@ pub(super) fn list(world: &World, call: &Call, flat: bool) -> Reply {
             .iter()
             .any(|one| one.user.as_deref() == Some(&call.user) && !one.call.state.is_over())
     });
-    let entities = own
+    let entities: Vec<Value> = own
         .filter_map(|conversation| {
             if flat {
                 world.engine.call_json(&conversation.id)
@@ -174,7 +174,7 @@ pub(super) fn list(world: &World, call: &Call, flat: bool) -> Reply {
     } else {
         "/api/v2/conversations"
     };
-    Reply::ok(page(entities, uri))
+    Reply::ok(page(&entities, uri))
 }
 
 pub(super) fn get(world: &World, id: &str, flat: bool) -> Reply {

@@ -25,12 +25,12 @@ pub(super) fn users(world: &World, call: &Call) -> Reply {
         .query
         .get("expand")
         .is_some_and(|expand| expand.contains("station"));
-    let users = world
+    let users: Vec<Value> = world
         .directory
         .users()
         .map(|user| user.json(expand, world.clock))
         .collect();
-    Reply::ok(page(users, "/api/v2/users"))
+    Reply::ok(page(&users, "/api/v2/users"))
 }
 
 pub(super) fn stations(world: &World, id: &str) -> Reply {
@@ -60,7 +60,7 @@ pub(super) fn find_stations(world: &World, call: &Call) -> Reply {
         .filter(|user| wants("name", &user.station_name()))
         .map(User::station_json)
         .collect();
-    Reply::ok(page(stations, "/api/v2/stations"))
+    Reply::ok(page(&stations, "/api/v2/stations"))
 }
 
 /// A WebRTC station serves its own user only.

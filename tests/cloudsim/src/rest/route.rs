@@ -121,7 +121,7 @@ pub(super) fn bad_body(world: &mut World, call: &Call, why: &str) -> Reply {
 }
 
 /// A page of entities, all of them on the first.
-pub(super) fn page(entities: Vec<Value>, uri: &str) -> Value {
+pub(super) fn page(entities: &[Value], uri: &str) -> Value {
     let total = entities.len();
     json!({
         "entities": entities,

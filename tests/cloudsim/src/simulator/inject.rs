@@ -82,7 +82,7 @@ fn inject(world: &mut World, fault: Fault) -> Result<()> {
         }
         Fault::Raw { user, frame } => {
             each_socket(world, &user, |world, socket| {
-                world.send_raw(socket, frame.clone())
+                world.send_raw(socket, frame.clone());
             })?;
         }
         Fault::Malformed { user } => {

@@ -50,12 +50,11 @@ impl Simulator {
     /// # Errors
     /// If a port is taken, or the folder for the CA cannot be used.
     pub async fn start(options: Options) -> Result<Self> {
-        let (dir, temporary) = match &options.state_dir {
-            Some(dir) => (dir.clone(), None),
-            None => {
-                let dir = tempfile::tempdir().context("make a temporary folder for the CA")?;
-                (dir.path().to_owned(), Some(dir))
-            }
+        let (dir, temporary) = if let Some(dir) = &options.state_dir {
+            (dir.clone(), None)
+        } else {
+            let dir = tempfile::tempdir().context("make a temporary folder for the CA")?;
+            (dir.path().to_owned(), Some(dir))
         };
         let tls = Arc::new(Tls::open(&dir, &options.environment)?);
         let tcp = TcpListener::bind(options.listen)

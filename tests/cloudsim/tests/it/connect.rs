@@ -198,7 +198,7 @@ async fn wrong_and_expired_tokens_are_refused_by_sasl_and_rest() {
         assert_eq!(refused(token).await, "not-authorized");
     }
     let second = sim
-        .issue_token(&user.user_id, Duration::from_secs(60))
+        .issue_token(&user.user_id, Duration::from_mins(1))
         .unwrap();
     sim.inject(Fault::ExpireToken {
         token: second.clone(),

@@ -157,7 +157,10 @@ async fn the_page_and_the_events() {
         .unwrap()
         .unwrap();
     let event = String::from_utf8(event.to_vec()).unwrap();
-    assert!(event.contains("data:{") && event.contains("Eve"), "{event}");
+    assert!(
+        event.contains("data: {") && event.contains("Eve"),
+        "{event}"
+    );
     // It ends with the simulator, which does not have to wait for its listeners.
     let stopped = std::time::Instant::now();
     sim.stop().await;

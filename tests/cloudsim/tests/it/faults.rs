@@ -73,7 +73,7 @@ async fn certificates_nobody_should_trust() {
         (TlsFault::UnknownCa, "UnknownIssuer"),
         (TlsFault::Expired, "xpired"),
         (TlsFault::WrongName, "not valid for name"),
-        (TlsFault::Refused, "alert"),
+        (TlsFault::Refused, "AlertReceived"),
     ] {
         sim.inject(Fault::Tls { tls: fault }).unwrap();
         let error = format!("{:?}", get().await.unwrap_err());

@@ -46,7 +46,6 @@ impl Peer {
         let parameters = RTCRtpCodecParameters {
             rtp_codec: opus.clone(),
             payload_type: 111,
-            ..RTCRtpCodecParameters::default()
         };
         engine
             .register_codec(parameters, RtpCodecKind::Audio)
@@ -100,7 +99,7 @@ impl Peer {
         let lines = answer.sdp.lines().filter(|line| {
             !line.starts_with("a=candidate") && !line.starts_with("a=end-of-candidates")
         });
-        lines.map(|line| format!("{line}\r\n")).collect()
+        lines.flat_map(|line| [line, "\r\n"]).collect()
     }
 
     pub async fn candidate(&self, candidate: &str) {

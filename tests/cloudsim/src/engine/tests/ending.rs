@@ -322,7 +322,13 @@ fn a_reinvite_replaces_the_session_and_is_repeated() {
     let offer = "offer reinvite=true -> phone";
     assert_eq!(
         rig.seen(),
-        ["open leg tone:440,-20", "leg Held(true)", offer, offer, offer]
+        [
+            "open leg tone:440,-20",
+            "leg Held(true)",
+            offer,
+            offer,
+            offer
+        ]
     );
     rig.says(&call, SignalKind::Accept);
     let answer = rig.answer(&call);

@@ -18,8 +18,17 @@ pub(super) fn to_element(line: &str) -> Result<String> {
         .strip_prefix("candidate:")
         .ok_or_else(wrong)?;
     let words: Vec<&str> = fields.split_ascii_whitespace().collect();
-    let &[foundation, component, protocol, priority, ip, port, "typ", kind, ref rest @ ..] =
-        words.as_slice()
+    let &[
+        foundation,
+        component,
+        protocol,
+        priority,
+        ip,
+        port,
+        "typ",
+        kind,
+        ref rest @ ..,
+    ] = words.as_slice()
     else {
         return Err(wrong());
     };
@@ -50,9 +59,10 @@ pub(super) fn to_element(line: &str) -> Result<String> {
 /// The line (`candidate:...`) of a `<candidate/>`.
 pub(super) fn to_line(element: &Element) -> Result<String> {
     let text = |name: &str| {
-        element.attribute(name).filter(|value| !value.is_empty()).ok_or_else(|| {
-            JingleError::Attribute(format!("<candidate> has no attribute {name:?}"))
-        })
+        element
+            .attribute(name)
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| JingleError::Attribute(format!("<candidate> has no attribute {name:?}")))
     };
     let impossible = |name: &str, value: &str| {
         JingleError::Attribute(format!("<candidate {name}={value:?}> is impossible"))
@@ -89,7 +99,9 @@ pub(super) fn to_line(element: &Element) -> Result<String> {
         }
     }
     if line.contains(['\r', '\n']) {
-        return Err(JingleError::Attribute("<candidate> has a line break in it".to_owned()));
+        return Err(JingleError::Attribute(
+            "<candidate> has a line break in it".to_owned(),
+        ));
     }
     Ok(line)
 }

@@ -47,7 +47,9 @@ pub fn accept_to_sdp(xml: &str, offer: &str) -> Result<String> {
     }
     let content = content(&jingle)?;
     let name = required(content, "name")?;
-    let offered = offer.lines().find_map(|line| line.trim_end().strip_prefix("a=mid:"));
+    let offered = offer
+        .lines()
+        .find_map(|line| line.trim_end().strip_prefix("a=mid:"));
     if offered != Some(name) {
         return Err(JingleError::Attribute(format!(
             "<content name={name:?}>; the offer's content is {:?}",
@@ -57,13 +59,19 @@ pub fn accept_to_sdp(xml: &str, offer: &str) -> Result<String> {
     let description = one(content, "description", ns::RTP)?;
     let media = required(description, "media")?;
     if media != "audio" {
-        return Err(JingleError::Attribute(format!("<description media={media:?}>; offered was audio")));
+        return Err(JingleError::Attribute(format!(
+            "<description media={media:?}>; offered was audio"
+        )));
     }
     let payloads = every(description, "payload-type", ns::RTP)?;
     if payloads.is_empty() {
-        return Err(JingleError::Element("<description> has no <payload-type>".to_owned()));
+        return Err(JingleError::Element(
+            "<description> has no <payload-type>".to_owned(),
+        ));
     }
-    let mut sdp = Sdp(String::from("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"));
+    let mut sdp = Sdp(String::from(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n",
+    ));
     sdp.line(&format!("a=group:BUNDLE {name}"))?;
     let mut ids = Vec::new();
     for payload in &payloads {
@@ -79,7 +87,9 @@ pub fn accept_to_sdp(xml: &str, offer: &str) -> Result<String> {
         Some("responder") => "a=sendonly",
         Some("none") => "a=inactive",
         Some(other) => {
-            return Err(JingleError::Attribute(format!("<content senders={other:?}> is impossible")));
+            return Err(JingleError::Attribute(format!(
+                "<content senders={other:?}> is impossible"
+            )));
         }
     })?;
     if !every(description, "rtcp-mux", ns::RTP)?.is_empty() {
@@ -99,7 +109,10 @@ pub fn accept_to_sdp(xml: &str, offer: &str) -> Result<String> {
         let ssrc = number(source, "ssrc", u32::MAX)?;
         for parameter in every(source, "parameter", ns::SOURCE)? {
             let (name, value) = (required(parameter, "name")?, parameter.attribute("value"));
-            sdp.line(&format!("a=ssrc:{ssrc} {name}:{}", value.unwrap_or_default()))?;
+            sdp.line(&format!(
+                "a=ssrc:{ssrc} {name}:{}",
+                value.unwrap_or_default()
+            ))?;
         }
     }
     Ok(sdp.0)
@@ -112,7 +125,9 @@ pub fn accept_to_sdp(xml: &str, offer: &str) -> Result<String> {
 pub fn transport_info_to_candidates(xml: &str) -> Result<TransportInfo> {
     match read(xml)?.action {
         Action::TransportInfo(info) => Ok(info),
-        other => Err(JingleError::Attribute(format!("no transport-info: {other:?}"))),
+        other => Err(JingleError::Attribute(format!(
+            "no transport-info: {other:?}"
+        ))),
     }
 }
 
@@ -134,11 +149,18 @@ fn transport(sdp: &mut Sdp, transport: &Element) -> Result<()> {
     sdp.line(&format!("a=ice-pwd:{}", required(transport, "pwd")?))?;
     sdp.line("a=ice-options:trickle")?;
     let fingerprint = one(transport, "fingerprint", ns::DTLS)?;
-    let (hash, setup) = (required(fingerprint, "hash")?, required(fingerprint, "setup")?);
+    let (hash, setup) = (
+        required(fingerprint, "hash")?,
+        required(fingerprint, "setup")?,
+    );
     let value = fingerprint.text.trim();
-    let octets = value.split(':').all(|o| o.len() == 2 && u8::from_str_radix(o, 16).is_ok());
+    let octets = value
+        .split(':')
+        .all(|o| o.len() == 2 && u8::from_str_radix(o, 16).is_ok());
     if !octets {
-        return Err(JingleError::Element(format!("<fingerprint> is no list of hex octets: {value:?}")));
+        return Err(JingleError::Element(format!(
+            "<fingerprint> is no list of hex octets: {value:?}"
+        )));
     }
     sdp.line(&format!("a=fingerprint:{hash} {value}"))?;
     sdp.line(&format!("a=setup:{setup}"))?;
@@ -149,7 +171,10 @@ fn transport(sdp: &mut Sdp, transport: &Element) -> Result<()> {
 }
 
 fn payload_type(sdp: &mut Sdp, payload: &Element, id: &str) -> Result<()> {
-    let (name, rate) = (required(payload, "name")?, number(payload, "clockrate", u32::MAX)?);
+    let (name, rate) = (
+        required(payload, "name")?,
+        number(payload, "clockrate", u32::MAX)?,
+    );
     let channels = match payload.attribute("channels") {
         None | Some("1") => String::new(),
         Some(_) => format!("/{}", number(payload, "channels", 255)?),
@@ -169,7 +194,10 @@ fn payload_type(sdp: &mut Sdp, payload: &Element, id: &str) -> Result<()> {
     for feedback in every(payload, "rtcp-fb", ns::FEEDBACK)? {
         let kind = required(feedback, "type")?;
         let subtype = feedback.attribute("subtype").map(|s| format!(" {s}"));
-        sdp.line(&format!("a=rtcp-fb:{id} {kind}{}", subtype.unwrap_or_default()))?;
+        sdp.line(&format!(
+            "a=rtcp-fb:{id} {kind}{}",
+            subtype.unwrap_or_default()
+        ))?;
     }
     Ok(())
 }
@@ -189,7 +217,8 @@ fn transport_info(jingle: &Element) -> Result<TransportInfo> {
     };
     if info.candidates.is_empty() && !info.complete && info.pwd.is_none() {
         return Err(JingleError::Element(
-            "<transport> has neither <candidate>, <gathering-complete> nor new credentials".to_owned(),
+            "<transport> has neither <candidate>, <gathering-complete> nor new credentials"
+                .to_owned(),
         ));
     }
     Ok(info)
@@ -291,7 +320,9 @@ fn required<'a>(element: &'a Element, name: &str) -> Result<&'a str> {
     element
         .attribute(name)
         .filter(|value| !value.is_empty())
-        .ok_or_else(|| JingleError::Attribute(format!("<{}> has no attribute {name:?}", element.name)))
+        .ok_or_else(|| {
+            JingleError::Attribute(format!("<{}> has no attribute {name:?}", element.name))
+        })
 }
 
 fn number(element: &Element, name: &str, most: u32) -> Result<u32> {

@@ -45,7 +45,11 @@ fn an_offer_that_cannot_be_expressed_says_why() {
         ("m=audio", "m=video", "one audio section"),
         ("a=mid:audio\r\n", "", "a=mid is missing"),
         ("a=ice-ufrag:8hhY\r\n", "", "a=ice-ufrag is missing"),
-        ("a=fingerprint:sha-256 AA:BB:0C\r\n", "", "a=fingerprint is missing"),
+        (
+            "a=fingerprint:sha-256 AA:BB:0C\r\n",
+            "",
+            "a=fingerprint is missing",
+        ),
         ("candidate:1 1 UDP", "candidate:1", "no candidate line"),
     ] {
         let error = offer_to_jingle(&OFFER.replace(from, to), "S", "a", "b").unwrap_err();
@@ -73,7 +77,10 @@ fn a_real_session_accept_becomes_an_answer_that_fits() {
         "a=fmtp:101 0-16",
         "a=ssrc:798360615 cname:OcVFk2K5tgU7fh4o",
     ] {
-        assert!(sdp.contains(&format!("{line}\r\n")), "{line} is not in\n{sdp}");
+        assert!(
+            sdp.contains(&format!("{line}\r\n")),
+            "{line} is not in\n{sdp}"
+        );
     }
     crate::gateway::sdp::check_answer(OFFER, &sdp, None).unwrap();
 }
@@ -81,18 +88,54 @@ fn a_real_session_accept_becomes_an_answer_that_fits() {
 #[test]
 fn each_fault_of_a_session_accept_is_named() {
     for (from, to, says) in [
-        ("jingle:1\" sid", "jingle:0\" sid", "expected <jingle xmlns="),
+        (
+            "jingle:1\" sid",
+            "jingle:0\" sid",
+            "expected <jingle xmlns=",
+        ),
         ("session-accept", "session-initiate", "is no session-accept"),
-        (" name=\"audio\"><desc", " name=\"0\"><desc", "the offer's content is"),
+        (
+            " name=\"audio\"><desc",
+            " name=\"0\"><desc",
+            "the offer's content is",
+        ),
         ("creator=\"initiator\"", "creator=\"responder\"", "creator"),
-        ("apps:rtp:1", "apps:rtp:0", "<description> in <content> has the namespace"),
-        ("ice-udp:1", "ice-udp:0", "<transport> in <content> has the namespace"),
-        ("apps:dtls:0", "apps:dtls:1", "<fingerprint> in <transport> has the namespace"),
-        ("rtp:rtcp-fb:0", "rtp:rtcp-fb:1", "<rtcp-fb> in <payload-type> has the namespace"),
-        ("rtp:ssma:0", "rtp:ssma:1", "<source> in <description> has the namespace"),
+        (
+            "apps:rtp:1",
+            "apps:rtp:0",
+            "<description> in <content> has the namespace",
+        ),
+        (
+            "ice-udp:1",
+            "ice-udp:0",
+            "<transport> in <content> has the namespace",
+        ),
+        (
+            "apps:dtls:0",
+            "apps:dtls:1",
+            "<fingerprint> in <transport> has the namespace",
+        ),
+        (
+            "rtp:rtcp-fb:0",
+            "rtp:rtcp-fb:1",
+            "<rtcp-fb> in <payload-type> has the namespace",
+        ),
+        (
+            "rtp:ssma:0",
+            "rtp:ssma:1",
+            "<source> in <description> has the namespace",
+        ),
         ("media=\"audio\"", "media=\"video\"", "offered was audio"),
-        (" setup=\"active\"", "", "<fingerprint> has no attribute \"setup\""),
-        (" pwd=\"x+mOfigLaaVwRBJBIJxqeB4/\"", "", "<transport> has no attribute \"pwd\""),
+        (
+            " setup=\"active\"",
+            "",
+            "<fingerprint> has no attribute \"setup\"",
+        ),
+        (
+            " pwd=\"x+mOfigLaaVwRBJBIJxqeB4/\"",
+            "",
+            "<transport> has no attribute \"pwd\"",
+        ),
         ("id=\"111\"", "id=\"300\"", "is no number up to 127"),
         ("07:82:5C", "nonsense", "hex octets"),
         ("value=\"10\"", "value=\"1&#10;a=x\"", "a line break"),
@@ -119,7 +162,10 @@ fn candidates_go_both_ways() {
     ] {
         let xml = candidate_to_transport_info(&format!("a={line}"), "S", OFFER).unwrap();
         assert!(xml.contains("ufrag=\"8hhY\""), "{xml}");
-        assert_eq!(transport_info_to_candidates(&xml).unwrap().candidates, [line]);
+        assert_eq!(
+            transport_info_to_candidates(&xml).unwrap().candidates,
+            [line]
+        );
     }
     let end = end_of_candidates_to_transport_info("S", OFFER).unwrap();
     assert!(transport_info_to_candidates(&end).unwrap().complete);
@@ -134,12 +180,22 @@ fn each_fault_of_a_candidate_is_named() {
         ("protocol=\"udp\"", "protocol=\"UDP\"", "protocol=\"UDP\""),
         ("type=\"host\"", "type=\"HOST\"", "type=\"HOST\""),
         ("component=\"1\"", "component=\"0\"", "component=\"0\""),
-        ("<candidate ", "<candidate xmlns=\"x\" ", "has the namespace \"x\""),
-        ("candidate component", "kandidate component", "neither <candidate>"),
+        (
+            "<candidate ",
+            "<candidate xmlns=\"x\" ",
+            "has the namespace \"x\"",
+        ),
+        (
+            "candidate component",
+            "kandidate component",
+            "neither <candidate>",
+        ),
     ] {
         let spoiled = TRICKLE.replace(from, to);
         assert_ne!(spoiled, TRICKLE, "{from}");
-        let error = transport_info_to_candidates(&spoiled).expect_err(from).to_string();
+        let error = transport_info_to_candidates(&spoiled)
+            .expect_err(from)
+            .to_string();
         assert!(error.contains(says), "{from}: {error}");
     }
 }
@@ -147,20 +203,34 @@ fn each_fault_of_a_candidate_is_named() {
 #[test]
 fn information_and_the_end_are_read() {
     let read_inside = |action: &str, inside: &str| {
-        read(&format!(r#"<jingle xmlns="urn:xmpp:jingle:1" action="{action}" sid="S">{inside}</jingle>"#))
-            .map(|jingle| jingle.action)
+        read(&format!(
+            r#"<jingle xmlns="urn:xmpp:jingle:1" action="{action}" sid="S">{inside}</jingle>"#
+        ))
+        .map(|jingle| jingle.action)
     };
     let info = r#"xmlns="urn:xmpp:jingle:apps:rtp:info:1""#;
-    assert_eq!(read_inside("session-info", &format!("<active {info}/>")), Ok(Action::Active));
     assert_eq!(
-        read_inside("session-info", &format!(r#"<mute {info} creator="U" name="audio"/>"#)),
+        read_inside("session-info", &format!("<active {info}/>")),
+        Ok(Action::Active)
+    );
+    assert_eq!(
+        read_inside(
+            "session-info",
+            &format!(r#"<mute {info} creator="U" name="audio"/>"#)
+        ),
         Ok(Action::Mute(true))
     );
     assert!(read_inside("session-info", "<active/>").is_err());
     assert!(read_inside("session-info", "").is_err());
     let terminate = session_terminate("S", "busy").unwrap();
-    assert_eq!(read(&terminate).unwrap().action, Action::SessionTerminate("busy".to_owned()));
-    assert_eq!(read_inside("session-terminate", ""), Ok(Action::SessionTerminate("success".to_owned())));
+    assert_eq!(
+        read(&terminate).unwrap().action,
+        Action::SessionTerminate("busy".to_owned())
+    );
+    assert_eq!(
+        read_inside("session-terminate", ""),
+        Ok(Action::SessionTerminate("success".to_owned()))
+    );
     assert!(read_inside("session-terminate", "<reason><bored/></reason>").is_err());
     assert!(session_terminate("S", "bored").is_err());
     assert!(read_inside("content-add", "").is_err());

@@ -119,12 +119,17 @@ impl Offer {
         for line in sdp.lines().map(str::trim_end) {
             if let Some(media) = line.strip_prefix("m=") {
                 if !offer.payloads.is_empty() || !media.starts_with("audio ") {
-                    return Err(JingleError::Sdp(format!("expected one audio section, found {line:?}")));
+                    return Err(JingleError::Sdp(format!(
+                        "expected one audio section, found {line:?}"
+                    )));
                 }
                 offer.payloads = media
                     .split_ascii_whitespace()
                     .skip(3)
-                    .map(|id| Payload { id: id.to_owned(), ..Payload::default() })
+                    .map(|id| Payload {
+                        id: id.to_owned(),
+                        ..Payload::default()
+                    })
                     .collect();
             } else if let Some(attribute) = line.strip_prefix("a=") {
                 let (key, value) = attribute.split_once(':').unwrap_or((attribute, ""));
@@ -169,7 +174,10 @@ impl Offer {
             "recvonly" => self.senders = Some("responder"),
             "inactive" => self.senders = Some("none"),
             "rtpmap" | "fmtp" | "rtcp-fb" => {
-                let matching = self.payloads.iter_mut().filter(|p| first == p.id || first == "*");
+                let matching = self
+                    .payloads
+                    .iter_mut()
+                    .filter(|p| first == p.id || first == "*");
                 for payload in matching {
                     payload.attribute(key, rest);
                 }
@@ -192,9 +200,12 @@ impl Payload {
                 self.clock_rate = parts.next().unwrap_or_default();
                 self.channels = parts.next().unwrap_or_else(|| "1".to_owned());
             }
-            "fmtp" => self
-                .parameters
-                .extend(value.split(';').filter(|p| !p.trim().is_empty()).map(|p| pair(p, '='))),
+            "fmtp" => self.parameters.extend(
+                value
+                    .split(';')
+                    .filter(|p| !p.trim().is_empty())
+                    .map(|p| pair(p, '=')),
+            ),
             _ => self.feedback.push(pair(value, ' ')),
         }
     }
@@ -229,14 +240,27 @@ fn description(xml: &mut String, offer: &Offer) {
             let _ = write!(xml, "<parameter{}/>", attributes(&pairs));
         }
         for (kind, subtype) in &payload.feedback {
-            let pairs = [("type", Some(kind.as_str())), ("subtype", subtype.as_deref())];
-            let _ = write!(xml, "<rtcp-fb xmlns=\"{}\"{}/>", ns::FEEDBACK, attributes(&pairs));
+            let pairs = [
+                ("type", Some(kind.as_str())),
+                ("subtype", subtype.as_deref()),
+            ];
+            let _ = write!(
+                xml,
+                "<rtcp-fb xmlns=\"{}\"{}/>",
+                ns::FEEDBACK,
+                attributes(&pairs)
+            );
         }
         xml.push_str("</payload-type>");
     }
     for (id, uri) in &offer.extensions {
         let pairs = [("id", Some(id.as_str())), ("uri", Some(uri.as_str()))];
-        let _ = write!(xml, "<rtp-hdrext xmlns=\"{}\"{}/>", ns::EXTENSION, attributes(&pairs));
+        let _ = write!(
+            xml,
+            "<rtp-hdrext xmlns=\"{}\"{}/>",
+            ns::EXTENSION,
+            attributes(&pairs)
+        );
     }
     if let Some(ssrc) = &offer.ssrc {
         let _ = write!(
@@ -249,7 +273,12 @@ fn description(xml: &mut String, offer: &Offer) {
     }
     if let Some((id, track)) = &offer.msid {
         let pairs = [("id", Some(id.as_str())), ("track", Some(track.as_str()))];
-        let _ = write!(xml, "<stream xmlns=\"{}\"{}/>", ns::MSID, attributes(&pairs));
+        let _ = write!(
+            xml,
+            "<stream xmlns=\"{}\"{}/>",
+            ns::MSID,
+            attributes(&pairs)
+        );
     }
     xml.push_str("</description>");
 }

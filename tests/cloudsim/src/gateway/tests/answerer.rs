@@ -51,7 +51,9 @@ impl Answerer {
             (110, "audio/telephone-event", 48_000, 0),
             (101, "audio/telephone-event", 8_000, 0),
         ] {
-            if lacking.contains(&payload_type) || !offer.contains(&format!("a=rtpmap:{payload_type} ")) {
+            if lacking.contains(&payload_type)
+                || !offer.contains(&format!("a=rtpmap:{payload_type} "))
+            {
                 continue;
             }
             let rtp_codec = RTCRtpCodec {
@@ -64,9 +66,10 @@ impl Answerer {
             let parameters = RTCRtpCodecParameters {
                 rtp_codec,
                 payload_type,
-                ..RTCRtpCodecParameters::default()
             };
-            engine.register_codec(parameters, RtpCodecKind::Audio).unwrap();
+            engine
+                .register_codec(parameters, RtpCodecKind::Audio)
+                .unwrap();
         }
         let settings = SettingEngineBuilder::new()
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
@@ -76,7 +79,10 @@ impl Answerer {
                 .with_media_engine(engine)
                 .with_setting_engine(settings)
                 .with_interceptor_registry(configure_rtcp_reports(Registry::new()))
-                .with_handler(Arc::new(Handler { candidates: candidates_in, packets: packets_in }))
+                .with_handler(Arc::new(Handler {
+                    candidates: candidates_in,
+                    packets: packets_in,
+                }))
                 .with_udp_addrs(vec!["127.0.0.1:0"])
                 .build()
                 .await
@@ -127,7 +133,10 @@ impl Answerer {
             transceiver.set_direction(direction).await.unwrap();
         }
         let answer = self.peer.create_answer(None).await.unwrap();
-        self.peer.set_local_description(answer.clone()).await.unwrap();
+        self.peer
+            .set_local_description(answer.clone())
+            .await
+            .unwrap();
         let version = 1 + usize::from(!self.answer.is_empty());
         let sdp: Vec<String> = answer
             .sdp
@@ -196,7 +205,7 @@ impl Answerer {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                     let end = if part == 10 { 0x80 } else { 0 };
                     let [high, low] = ((part * unit) as u16).to_be_bytes();
-                    let payload = vec![event, end | 10, high, low];
+                    let payload = vec![event, end | 0x0a, high, low];
                     let timestamp = (n as u32 + 1) * 20 * unit;
                     let packet = packet(payload_type, sequence, timestamp, payload);
                     track.write_rtp(packet).await.unwrap();
@@ -212,7 +221,12 @@ impl Answerer {
         let mut packets = Vec::new();
         while packets.len() < wanted {
             let packet = tokio::time::timeout(Duration::from_secs(20), self.packets.recv());
-            packets.push(packet.await.expect("no packet within 20 s").expect("the track ended"));
+            packets.push(
+                packet
+                    .await
+                    .expect("no packet within 20 s")
+                    .expect("the track ended"),
+            );
         }
         let first = packets[0].header.sequence_number;
         packets.sort_by_key(|p| p.header.sequence_number.wrapping_sub(first));
@@ -247,7 +261,9 @@ struct Handler {
 impl PeerConnectionEventHandler for Handler {
     async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
         if event.candidate.component == 1 {
-            let _ = self.candidates.send(event.candidate.to_json().unwrap().candidate);
+            let _ = self
+                .candidates
+                .send(event.candidate.to_json().unwrap().candidate);
         }
     }
 
