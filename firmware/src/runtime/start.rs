@@ -1,0 +1,189 @@
+//! Setting the phone up: its error, and starting the parts that run beside the loop.
+
+use super::{Finger, Wake, sound};
+use crate::device::config::Config;
+use crate::device::key;
+use crate::genesys::{Cloud, CloudConfig, CloudError, TokenSource};
+use crate::panel::{Credentials, EventLog, Panel, PanelConfig, PanelError};
+use crate::phone::AudioPath;
+use offhook_board::Board;
+use offhook_hal::audio::{CaptureSpec, PlaybackSpec};
+use offhook_hal::virtual_board::VirtualPanel;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::mpsc;
+
+/// Why the phone cannot start, or has to stop.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// The local API.
+    #[error(transparent)]
+    Panel(#[from] PanelError),
+    /// The cloud's configuration.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    /// The audio pipeline.
+    #[error(transparent)]
+    Audio(#[from] crate::audio::AudioSetupError),
+    /// The board's display.
+    #[error("board {board}: {detail}")]
+    Board {
+        /// Its name.
+        board: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The state folder.
+    #[error("state.dir = {}: {error}; the phone's user must be able to write there", dir.display())]
+    State {
+        /// The folder.
+        dir: PathBuf,
+        /// The system's words.
+        error: std::io::Error,
+    },
+}
+
+pub(super) fn board_error(board: &Board, error: &dyn std::fmt::Display) -> RuntimeError {
+    RuntimeError::Board {
+        board: board.name.clone(),
+        detail: error.to_string(),
+    }
+}
+
+pub(super) fn virtual_panel(
+    board: &Board,
+    wake: mpsc::Sender<Wake>,
+    dropped: Arc<AtomicU64>,
+) -> Result<VirtualPanel, RuntimeError> {
+    let sink = move |event| {
+        if wake.try_send(Wake::Hal(Finger(event))).is_err() {
+            dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    VirtualPanel::new(&board.panel_config(), sink).map_err(|error| board_error(board, &error))
+}
+
+pub(super) async fn start_panel(
+    config: &Config,
+    virtual_panel: VirtualPanel,
+    wake: &mpsc::Sender<Wake>,
+    events: &EventLog,
+) -> Result<Panel, RuntimeError> {
+    let state_error = |error| RuntimeError::State {
+        dir: config.state.dir.clone(),
+        error,
+    };
+    let host_name = std::fs::read_to_string("/etc/hostname")
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
+    let credentials = if config.api.listen.ip().is_loopback() {
+        None
+    } else {
+        let names = vec![
+            host_name.clone(),
+            format!("{host_name}.local"),
+            config.api.listen.ip().to_string(),
+        ];
+        let (certificate, certificate_key) =
+            key::api_certificate(&config.state.dir, names).map_err(state_error)?;
+        let key = key::api_key(&config.state.dir).map_err(state_error)?;
+        Some(Credentials {
+            key,
+            certificate,
+            certificate_key,
+        })
+    };
+    let (requests, mut asked) = mpsc::channel(64);
+    let wake = wake.clone();
+    tokio::spawn(async move {
+        while let Some(request) = asked.recv().await {
+            if wake.send(Wake::Api(request)).await.is_err() {
+                return;
+            }
+        }
+    });
+    let panel_config = PanelConfig {
+        listen: config.api.listen,
+        credentials,
+        host_name,
+        virtual_panel: Some(virtual_panel),
+    };
+    Ok(Panel::start(panel_config, requests, events.clone()).await?)
+}
+
+pub(super) fn start_cloud(
+    config: &Config,
+    wake: &mpsc::Sender<Wake>,
+) -> Result<Cloud, RuntimeError> {
+    let (events, mut heard) = mpsc::channel(256);
+    let wake = wake.clone();
+    tokio::spawn(async move {
+        while let Some(event) = heard.recv().await {
+            if wake.send(Wake::Cloud(event)).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(Cloud::start(
+        &cloud_config(config),
+        token_source(config),
+        events,
+    )?)
+}
+
+/// Name and devices of each audio path.
+pub fn sound_specs(
+    config: &Config,
+    board: &Board,
+) -> [(&'static str, (CaptureSpec, PlaybackSpec)); 3] {
+    [
+        ("handset", AudioPath::Handset),
+        ("speaker", AudioPath::Speaker),
+        ("headset", AudioPath::Headset),
+    ]
+    .map(|(name, path)| (name, sound::specs(config, board, path)))
+}
+
+/// The cloud's part of the configuration.
+pub fn cloud_config(config: &Config) -> CloudConfig {
+    CloudConfig {
+        environment: config.cloud.environment.clone(),
+        streaming: config.cloud.streaming.clone(),
+        ca_file: Some(&config.cloud.ca_file)
+            .filter(|file| !file.is_empty())
+            .map(PathBuf::from),
+        resource: uuid::Uuid::new_v4().to_string(),
+        ipv6_candidates: false,
+    }
+}
+
+/// Where the access token is: the configured file, else the one in the state folder.
+pub fn token_source(config: &Config) -> TokenSource {
+    if config.cloud.token_file.is_empty() {
+        TokenSource::file(config.state.dir.join("access-token"))
+    } else {
+        TokenSource::file(&config.cloud.token_file)
+    }
+}
+
+pub(super) fn watch_signals(wake: mpsc::Sender<Wake>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    tokio::spawn(async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        ) else {
+            tracing::error!("signals cannot be caught: stop the phone with SIGKILL");
+            return;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        // The loop has ended already: there is nothing left to stop.
+        let _ = wake.send(Wake::Stop).await;
+    });
+}
