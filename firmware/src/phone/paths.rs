@@ -159,8 +159,9 @@ impl Phone {
             })
             .map(|call| call.id().clone())
             .collect();
+        // A held call that was just asked back is given up too: it would come alive on the loudspeaker.
         if let Some(call) = self.focus_call()
-            && call.phase() == Phase::Talking
+            && matches!(call.phase(), Phase::Talking | Phase::Held)
             && !call.is_hold_wanted()
         {
             ended.push(call.id().clone());

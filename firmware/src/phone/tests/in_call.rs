@@ -98,6 +98,21 @@ fn hold_and_resume() {
     );
 }
 
+/// Fails without it: the call came alive on the loudspeaker when the cloud's word arrived after the hang-up.
+#[test]
+fn hanging_up_before_the_resume_is_told_ends_the_call() {
+    check(
+        "A rings -> ring on; line1 fast
+         lift -> accept A; ring off; listen on; line1 on
+         A connected -> talk A
+         tap hold -> hold A; talk none
+         A held -> line1 slow
+         tap hold -> resume A
+         rest -> end A; listen off; line1 off
+         A unheld ->",
+    );
+}
+
 #[test]
 fn hold_that_fails_goes_on_talking() {
     check(
