@@ -4,7 +4,8 @@ use super::config::LogLevel;
 use tracing_subscriber::EnvFilter;
 
 /// The filter for `level`. Only the phone's own crates go below `warn`: the libraries below them print whole frames
-/// and headers at their finer levels, and with these tokens, names and phone numbers.
+/// and headers at their finer levels, and with these tokens, names and phone numbers. The WebRTC stack (`rtc*`) warns of
+/// what is usual in every call.
 pub fn filter(level: LogLevel) -> EnvFilter {
     EnvFilter::new(directives(level))
 }
@@ -17,7 +18,7 @@ fn directives(level: LogLevel) -> String {
         LogLevel::Debug => "debug",
         LogLevel::Trace => "trace",
     };
-    format!("warn,offhook={own},offhook_hal={own},offhook_board={own}")
+    format!("warn,rtc=error,offhook={own},offhook_hal={own},offhook_board={own}")
 }
 
 /// Starts the log of this process.

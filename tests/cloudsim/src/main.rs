@@ -62,7 +62,7 @@ struct Arguments {
     no_metadata: bool,
 
     /// What to log to standard error, e.g. "info" or "offhook_cloudsim=debug".
-    #[arg(long, value_name = "FILTER", default_value = "warn")]
+    #[arg(long, value_name = "FILTER", default_value = "warn,rtc=error")]
     log: EnvFilter,
 }
 

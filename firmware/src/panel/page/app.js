@@ -13,7 +13,8 @@ const LAMPS = { mute: "mute", speaker: "speaker", headset: "headset", line1: "li
 const KEYBOARD = { Enter: "ok", Backspace: "back", ArrowUp: "up", ArrowDown: "down", m: "mute", h: "hold", s: "speaker", r: "redial", F1: "soft1", F2: "soft2", F3: "soft3", F4: "soft4" };
 
 let apiKey = sessionStorage.getItem("offhook-key") || "";
-let lastEvent = "";
+// From the first event the phone still has.
+let lastEvent = "0";
 let lifted = false;
 
 function call(path, options = {}) {
@@ -155,7 +156,7 @@ function show(name, text) {
 }
 
 async function follow() {
-  const answer = await call("/api/v1/events", { headers: lastEvent ? { "Last-Event-ID": lastEvent } : {} });
+  const answer = await call("/api/v1/events", { headers: { "Last-Event-ID": lastEvent } });
   if (answer.status === 401) { askForKey(); return; }
   refresh();
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -340,7 +340,8 @@ impl Session {
             .replace(text.clone())
             .is_none();
         if first {
-            tracing::warn!(error = text, "the gateway's media");
+            // Usual when the phone closes first; the report has it.
+            tracing::debug!(error = text, "the gateway's media");
         }
     }
 }
