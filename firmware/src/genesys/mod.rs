@@ -31,7 +31,6 @@ use model::{
     ConversationEvent, Organization, PersistentConnectionEvent, Station, StationEvent, User,
 };
 use signal::Signal;
-pub use tls::install_crypto;
 pub use token::{TokenError, TokenSource};
 
 /// What service discovery said; used for sessions created afterwards.

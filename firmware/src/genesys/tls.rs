@@ -7,12 +7,6 @@ use rustls_pki_types::pem::PemObject;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Makes `ring` the process's cryptography, for libraries that ask for a default. Doing so twice is harmless.
-pub fn install_crypto() {
-    // An error means that there is a default already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
 /// TLS 1.2 and 1.3; trusts what the system trusts, and the certificates of `ca_file` (PEM) as well.
 pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, CloudError> {
     let mut roots = RootCertStore::empty();
