@@ -10,8 +10,9 @@ pub use api::{Api, Event};
 pub use phone::{Phone, PhoneOptions};
 
 use offhook_cloudsim::gateway::LegReport;
-use offhook_cloudsim::spec::{Options, SimUser, UserSpec};
-use offhook_cloudsim::{CallReport, Simulator};
+use offhook_cloudsim::spec::{InboundSpec, Options, SimUser, UserSpec};
+use offhook_cloudsim::{CallReport, CallState, Simulator};
+use serde_json::Value;
 use std::time::Duration;
 
 /// How long anything that is awaited may take. Long, because the machine may be loaded; nothing waits this long unless
@@ -64,6 +65,75 @@ impl Rig {
         }
     }
 
+    /// Lets a call ring; waits until the phone has it pending. The conversation's id.
+    pub async fn ring(&self, spec: &InboundSpec) -> String {
+        let call = self.sim.call_user(spec).expect("the cloud can ring");
+        self.phone
+            .api
+            .wait_event("pendingSession", |data| {
+                data["conversationId"] == call.as_str()
+            })
+            .await;
+        call
+    }
+
+    /// Lets a call ring, lifts the handset, and waits until they talk. The conversation's id.
+    pub async fn answered(&self, spec: &InboundSpec) -> String {
+        let call = self.ring(spec).await;
+        self.lift().await;
+        self.connected(&call).await;
+        call
+    }
+
+    /// Lifts the handset, dials and ends with `#`. The conversation's id, which the cloud gave.
+    pub async fn dial(&self, digits: &str) -> String {
+        let known: Vec<String> = self
+            .sim
+            .calls()
+            .into_iter()
+            .map(|c| c.conversation_id)
+            .collect();
+        self.lift().await;
+        self.keys(digits).await;
+        self.keys("#").await;
+        let call = self.sim.wait_for_new_call(&known, PATIENCE).await;
+        call.expect("the call reaches the cloud")
+    }
+
+    /// Waits until a call is connected at the cloud, and the phone has been told so.
+    pub async fn connected(&self, call: &str) {
+        let state = CallState::Connected;
+        let done = self.sim.wait_for_state(call, state, PATIENCE).await;
+        done.expect("the call is connected");
+        self.phone
+            .api
+            .wait_status("connected", |status| {
+                calls(status).any(|c| c["conversationId"] == call && c["state"] == "connected")
+            })
+            .await;
+    }
+
+    /// Waits until a call is over at the cloud.
+    pub async fn ended(&self, call: &str) {
+        let state = CallState::Terminated;
+        let done = self.sim.wait_for_state(call, state, PATIENCE).await;
+        done.expect("the call is over");
+    }
+
+    /// Puts the handset down, and waits until the call is over at the cloud.
+    pub async fn hang_up(&self, call: &str) {
+        self.rest().await;
+        self.ended(call).await;
+    }
+
+    /// Waits until the phone has no call.
+    pub async fn no_call(&self) {
+        self.phone
+            .api
+            .wait_status("no call", |status| calls(status).next().is_none())
+            .await;
+    }
+
     /// Waits until the far end's media is as wanted; it changes without an event, so it is looked at again.
     pub async fn wait_media(&self, call: &str, wanted: impl Fn(&LegReport) -> bool) -> CallReport {
         let deadline = tokio::time::Instant::now() + PATIENCE;
@@ -91,4 +161,9 @@ impl Rig {
         );
         recording
     }
+}
+
+/// The calls of a status.
+pub fn calls(status: &Value) -> impl Iterator<Item = &Value> {
+    status["calls"].as_array().into_iter().flatten()
 }

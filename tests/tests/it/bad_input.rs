@@ -3,25 +3,14 @@
 use offhook::device::config::Config;
 use offhook_cloudsim::gateway::{LegConfig, SdpQuirk};
 use offhook_cloudsim::spec::{InboundOrder, InboundSpec, Options, UserSpec};
-use offhook_cloudsim::{CallState, Fault, RestFault, Simulator, TlsFault};
-use offhook_tests::{PATIENCE, Phone, PhoneOptions, Rig};
+use offhook_cloudsim::{Fault, RestFault, Simulator, TlsFault};
+use offhook_tests::{Phone, PhoneOptions, Rig};
 use serde_json::json;
 
 /// The next call works: rings, is answered, carries sound, ends.
 async fn the_next_call_works(rig: &Rig) {
     let before = rig.phone.api.count("sessionStarted");
-    let call = rig.sim.call_user(&InboundSpec::to(&rig.user)).unwrap();
-    rig.phone
-        .api
-        .wait_event("pendingSession", |data| {
-            data["conversationId"] == call.as_str()
-        })
-        .await;
-    rig.lift().await;
-    rig.sim
-        .wait_for_state(&call, CallState::Connected, PATIENCE)
-        .await
-        .unwrap();
+    let call = rig.answered(&InboundSpec::to(&rig.user)).await;
     rig.phone
         .api
         .wait_status("talking", |s| {
@@ -33,11 +22,7 @@ async fn the_next_call_works(rig: &Rig) {
             })
         })
         .await;
-    rig.rest().await;
-    rig.sim
-        .wait_for_state(&call, CallState::Terminated, PATIENCE)
-        .await
-        .unwrap();
+    rig.hang_up(&call).await;
     assert_eq!(rig.phone.api.count("sessionStarted"), before + 1);
 }
 
@@ -148,13 +133,7 @@ async fn a_missing_sound_device_is_named_and_calls_still_ring() {
         status["notice"].as_str().unwrap().contains("ound"),
         "{status}"
     );
-    let call = rig.sim.call_user(&InboundSpec::to(&rig.user)).unwrap();
-    rig.phone
-        .api
-        .wait_event("pendingSession", |data| {
-            data["conversationId"] == call.as_str()
-        })
-        .await;
+    rig.ring(&InboundSpec::to(&rig.user)).await;
     let violations = rig.sim.violations();
     assert!(violations.is_empty(), "{violations:#?}");
 }
@@ -195,13 +174,11 @@ async fn an_offer_that_cannot_be_answered_ends_the_call() {
             ..LegConfig::default()
         };
         let call = rig
-            .sim
-            .call_user(&InboundSpec {
+            .ring(&InboundSpec {
                 leg,
                 ..InboundSpec::to(&rig.user)
             })
-            .unwrap();
-        rig.phone.api.wait_event("pendingSession", |_| true).await;
+            .await;
         rig.lift().await;
         let error = rig
             .phone
@@ -214,17 +191,9 @@ async fn an_offer_that_cannot_be_answered_ends_the_call() {
                 .is_some_and(|text| !text.is_empty()),
             "{error}"
         );
-        rig.sim
-            .wait_for_state(&call, CallState::Terminated, PATIENCE)
-            .await
-            .unwrap();
+        rig.ended(&call).await;
         rig.rest().await;
-        rig.phone
-            .api
-            .wait_status("no call", |s| {
-                s["calls"].as_array().is_some_and(Vec::is_empty)
-            })
-            .await;
+        rig.no_call().await;
         rig.sim.clear_violations();
         the_next_call_works(&rig).await;
         rig.end().await;
@@ -234,19 +203,13 @@ async fn an_offer_that_cannot_be_answered_ends_the_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn retracted_while_we_answer() {
     let rig = Rig::start(PhoneOptions::default()).await;
-    let call = rig.sim.call_user(&InboundSpec::to(&rig.user)).unwrap();
-    rig.phone.api.wait_event("pendingSession", |_| true).await;
+    let call = rig.ring(&InboundSpec::to(&rig.user)).await;
     let (retracted, ()) = tokio::join!(async { rig.sim.retract(&call) }, rig.lift());
     // Whichever was first, both ends agree in the end.
     if retracted.is_err() {
         rig.sim.hang_up_far_end(&call).unwrap();
     }
-    rig.phone
-        .api
-        .wait_status("no call", |s| {
-            s["calls"].as_array().is_some_and(Vec::is_empty)
-        })
-        .await;
+    rig.no_call().await;
     rig.rest().await;
     the_next_call_works(&rig).await;
     rig.end().await;
@@ -256,16 +219,9 @@ async fn retracted_while_we_answer() {
 async fn an_offer_without_a_propose_does_not_open_the_microphone() {
     let rig = Rig::start(PhoneOptions::default()).await;
     let call = rig
-        .sim
-        .call_user(&InboundSpec {
+        .ring(&InboundSpec {
             order: InboundOrder::OfferOnly,
             ..InboundSpec::to(&rig.user)
-        })
-        .unwrap();
-    rig.phone
-        .api
-        .wait_event("pendingSession", |data| {
-            data["conversationId"] == call.as_str()
         })
         .await;
     rig.phone
@@ -278,15 +234,8 @@ async fn an_offer_without_a_propose_does_not_open_the_microphone() {
         "nobody has answered"
     );
     rig.lift().await;
-    rig.sim
-        .wait_for_state(&call, CallState::Connected, PATIENCE)
-        .await
-        .unwrap();
-    rig.rest().await;
-    rig.sim
-        .wait_for_state(&call, CallState::Terminated, PATIENCE)
-        .await
-        .unwrap();
+    rig.connected(&call).await;
+    rig.hang_up(&call).await;
     the_next_call_works(&rig).await;
 }
 

@@ -1,21 +1,18 @@
 //! Inbound calls: they ring, lifting answers, both hear each other, both can hang up.
 
-use offhook_cloudsim::CallState;
 use offhook_cloudsim::spec::{Form, InboundOrder, InboundPurpose, InboundSpec};
-use offhook_tests::{PATIENCE, PhoneOptions, Rig};
+use offhook_tests::{PhoneOptions, Rig};
 
 /// Ring, lift, hear, hang up at the phone: for every order of event and propose, and both forms.
 async fn rings_answers_ends(order: InboundOrder, form: Form) {
     let rig = Rig::start(PhoneOptions::default()).await;
     let call = rig
-        .sim
-        .call_user(&InboundSpec {
+        .ring(&InboundSpec {
             order,
             form,
             ..InboundSpec::to(&rig.user)
         })
-        .unwrap();
-
+        .await;
     let pending = rig
         .phone
         .api
@@ -43,10 +40,7 @@ async fn rings_answers_ends(order: InboundOrder, form: Form) {
             data["conversationId"] == call.as_str()
         })
         .await;
-    rig.sim
-        .wait_for_state(&call, CallState::Connected, PATIENCE)
-        .await
-        .unwrap();
+    rig.connected(&call).await;
     let heard = rig
         .phone
         .api
@@ -65,16 +59,8 @@ async fn rings_answers_ends(order: InboundOrder, form: Form) {
     rig.rest().await;
     let ended = rig.phone.api.wait_event("sessionEnded", |_| true).await;
     assert_eq!(ended["reason"]["condition"], "success");
-    rig.sim
-        .wait_for_state(&call, CallState::Terminated, PATIENCE)
-        .await
-        .unwrap();
-    rig.phone
-        .api
-        .wait_status("no call", |s| {
-            s["calls"].as_array().is_some_and(Vec::is_empty)
-        })
-        .await;
+    rig.ended(&call).await;
+    rig.no_call().await;
     rig.phone
         .api
         .wait_lamps("line 1 is off", |lamps| lamps["line1"] == "off")
@@ -113,41 +99,22 @@ async fn propose_first_jingle() {
 #[tokio::test(flavor = "multi_thread")]
 async fn candidates_before_the_offer_are_used() {
     let rig = Rig::start(PhoneOptions::default()).await;
-    let call = rig
-        .sim
-        .call_user(&InboundSpec {
-            early_candidates: true,
-            end_of_candidates: true,
-            ..InboundSpec::to(&rig.user)
-        })
-        .unwrap();
-    rig.phone.api.wait_event("pendingSession", |_| true).await;
-    rig.lift().await;
-    rig.sim
-        .wait_for_state(&call, CallState::Connected, PATIENCE)
-        .await
-        .unwrap();
+    rig.answered(&InboundSpec {
+        early_candidates: true,
+        end_of_candidates: true,
+        ..InboundSpec::to(&rig.user)
+    })
+    .await;
     rig.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_far_end_hangs_up_and_the_ear_hears_busy() {
     let rig = Rig::start(PhoneOptions::default()).await;
-    let call = rig.sim.call_user(&InboundSpec::to(&rig.user)).unwrap();
-    rig.phone.api.wait_event("pendingSession", |_| true).await;
-    rig.lift().await;
-    rig.sim
-        .wait_for_state(&call, CallState::Connected, PATIENCE)
-        .await
-        .unwrap();
+    let call = rig.answered(&InboundSpec::to(&rig.user)).await;
     rig.sim.hang_up_far_end(&call).unwrap();
     rig.phone.api.wait_event("sessionEnded", |_| true).await;
-    rig.phone
-        .api
-        .wait_status("no call", |s| {
-            s["calls"].as_array().is_some_and(Vec::is_empty)
-        })
-        .await;
+    rig.no_call().await;
     // The tone is in the ear in real time: one on-phase of it.
     tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
     rig.rest().await;
@@ -158,8 +125,7 @@ async fn the_far_end_hangs_up_and_the_ear_hears_busy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_who_gives_up_stops_the_ring() {
     let rig = Rig::start(PhoneOptions::default()).await;
-    let call = rig.sim.call_user(&InboundSpec::to(&rig.user)).unwrap();
-    rig.phone.api.wait_event("pendingSession", |_| true).await;
+    let call = rig.ring(&InboundSpec::to(&rig.user)).await;
     rig.sim.retract(&call).unwrap();
     rig.phone
         .api
@@ -171,12 +137,7 @@ async fn a_caller_who_gives_up_stops_the_ring() {
         .api
         .wait_lamps("line 1 is off", |lamps| lamps["line1"] == "off")
         .await;
-    rig.phone
-        .api
-        .wait_status("no call", |s| {
-            s["calls"].as_array().is_some_and(Vec::is_empty)
-        })
-        .await;
+    rig.no_call().await;
     rig.end().await;
 }
 
@@ -188,25 +149,13 @@ async fn a_rejected_queue_call_is_disconnected_and_a_users_goes_to_voicemail() {
         (InboundPurpose::User, "/replace"),
     ] {
         let call = rig
-            .sim
-            .call_user(&InboundSpec {
+            .ring(&InboundSpec {
                 purpose,
                 ..InboundSpec::to(&rig.user)
             })
-            .unwrap();
-        rig.phone
-            .api
-            .wait_event("pendingSession", |data| {
-                data["conversationId"] == call.as_str()
-            })
             .await;
         rig.phone.api.call(&call, "reject").await;
-        rig.phone
-            .api
-            .wait_status("no call", |s| {
-                s["calls"].as_array().is_some_and(Vec::is_empty)
-            })
-            .await;
+        rig.no_call().await;
         let sent = rig
             .sim
             .log()
@@ -227,10 +176,7 @@ async fn a_call_that_answers_itself_opens_the_speaker() {
             ..InboundSpec::to(&rig.user)
         })
         .unwrap();
-    rig.sim
-        .wait_for_state(&call, CallState::Connected, PATIENCE)
-        .await
-        .unwrap();
+    rig.connected(&call).await;
     let status = rig
         .phone
         .api
@@ -238,10 +184,7 @@ async fn a_call_that_answers_itself_opens_the_speaker() {
         .await;
     assert_eq!(status["audio"]["path"], "speaker");
     rig.phone.api.call(&call, "end").await;
-    rig.sim
-        .wait_for_state(&call, CallState::Terminated, PATIENCE)
-        .await
-        .unwrap();
+    rig.ended(&call).await;
     rig.end().await;
 }
 
@@ -250,29 +193,9 @@ async fn a_call_that_answers_itself_opens_the_speaker() {
 async fn ten_calls_in_a_row() {
     let rig = Rig::start(PhoneOptions::default()).await;
     for n in 1..=10 {
-        let call = rig.sim.call_user(&InboundSpec::to(&rig.user)).unwrap();
-        rig.phone
-            .api
-            .wait_event("pendingSession", |data| {
-                data["conversationId"] == call.as_str()
-            })
-            .await;
-        rig.lift().await;
-        rig.sim
-            .wait_for_state(&call, CallState::Connected, PATIENCE)
-            .await
-            .unwrap();
-        rig.rest().await;
-        rig.sim
-            .wait_for_state(&call, CallState::Terminated, PATIENCE)
-            .await
-            .unwrap();
-        rig.phone
-            .api
-            .wait_status("no call", |s| {
-                s["calls"].as_array().is_some_and(Vec::is_empty)
-            })
-            .await;
+        let call = rig.answered(&InboundSpec::to(&rig.user)).await;
+        rig.hang_up(&call).await;
+        rig.no_call().await;
         assert_eq!(rig.phone.api.count("sessionStarted"), n);
     }
     rig.end().await;

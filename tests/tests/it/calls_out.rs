@@ -22,13 +22,8 @@ fn answering(order: [OutboundStep; 3], form: Form) -> OutboundSpec {
 async fn dials_talks_ends(order: [OutboundStep; 3], form: Form) {
     let rig = Rig::start(PhoneOptions::default()).await;
     rig.sim.outbound_defaults(answering(order, form));
-    rig.lift().await;
-    rig.keys("5550100#").await;
-    let call = rig.sim.wait_for_new_call(&[], PATIENCE).await.unwrap();
-    rig.sim
-        .wait_for_state(&call, CallState::Connected, PATIENCE)
-        .await
-        .unwrap();
+    let call = rig.dial("5550100").await;
+    rig.connected(&call).await;
     let status = rig
         .phone
         .api
@@ -46,17 +41,8 @@ async fn dials_talks_ends(order: [OutboundStep; 3], form: Form) {
         "dialed {}",
         report.remote_address
     );
-    rig.rest().await;
-    rig.sim
-        .wait_for_state(&call, CallState::Terminated, PATIENCE)
-        .await
-        .unwrap();
-    rig.phone
-        .api
-        .wait_status("no call", |s| {
-            s["calls"].as_array().is_some_and(Vec::is_empty)
-        })
-        .await;
+    rig.hang_up(&call).await;
+    rig.no_call().await;
     assert_eq!(rig.phone.api.count("sessionEnded"), 1);
     rig.end().await;
 }
@@ -99,16 +85,9 @@ async fn the_ear_hears_dial_tone_key_tones_ringing_and_the_far_end() {
         .unwrap();
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     rig.sim.answer_far_end(&call).unwrap();
-    rig.sim
-        .wait_for_state(&call, CallState::Connected, PATIENCE)
-        .await
-        .unwrap();
+    rig.connected(&call).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    rig.rest().await;
-    rig.sim
-        .wait_for_state(&call, CallState::Terminated, PATIENCE)
-        .await
-        .unwrap();
+    rig.hang_up(&call).await;
     let ear = rig.end().await;
     let dial = ear.longest_tone_ms(&[350.0, 440.0]);
     assert!(
@@ -129,10 +108,7 @@ async fn dialing_with_the_handset_down_then_lifting() {
     rig.keys("5550123").await;
     rig.lift().await;
     let call = rig.sim.wait_for_new_call(&[], PATIENCE).await.unwrap();
-    rig.sim
-        .wait_for_state(&call, CallState::Connected, PATIENCE)
-        .await
-        .unwrap();
+    rig.connected(&call).await;
     assert!(
         rig.sim
             .call(&call)
@@ -141,11 +117,7 @@ async fn dialing_with_the_handset_down_then_lifting() {
             .remote_address
             .contains("5550123")
     );
-    rig.rest().await;
-    rig.sim
-        .wait_for_state(&call, CallState::Terminated, PATIENCE)
-        .await
-        .unwrap();
+    rig.hang_up(&call).await;
     rig.end().await;
 }
 
@@ -164,10 +136,7 @@ async fn placed_by_the_local_api() {
         answer["selfUri"],
         format!("/api/v2/conversations/calls/{call}")
     );
-    rig.sim
-        .wait_for_state(&call, CallState::Connected, PATIENCE)
-        .await
-        .unwrap();
+    rig.connected(&call).await;
     rig.phone
         .api
         .wait_status("talking", |s| s["calls"][0]["state"] == "connected")
@@ -178,11 +147,7 @@ async fn placed_by_the_local_api() {
         .api
         .wait_status("handset", |s| s["audio"]["path"] == "handset")
         .await;
-    rig.rest().await;
-    rig.sim
-        .wait_for_state(&call, CallState::Terminated, PATIENCE)
-        .await
-        .unwrap();
+    rig.hang_up(&call).await;
     rig.end().await;
 }
 
@@ -190,23 +155,12 @@ async fn placed_by_the_local_api() {
 async fn hanging_up_while_it_rings_ends_the_call_at_the_cloud() {
     let rig = Rig::start(PhoneOptions::default()).await;
     rig.sim.outbound_defaults(OutboundSpec::default());
-    rig.lift().await;
-    rig.keys("5550100#").await;
-    let call = rig.sim.wait_for_new_call(&[], PATIENCE).await.unwrap();
+    let call = rig.dial("5550100").await;
     rig.sim
         .wait_for_state(&call, CallState::Dialing, PATIENCE)
         .await
         .unwrap();
-    rig.rest().await;
-    rig.sim
-        .wait_for_state(&call, CallState::Terminated, PATIENCE)
-        .await
-        .unwrap();
-    rig.phone
-        .api
-        .wait_status("no call", |s| {
-            s["calls"].as_array().is_some_and(Vec::is_empty)
-        })
-        .await;
+    rig.hang_up(&call).await;
+    rig.no_call().await;
     rig.end().await;
 }

@@ -1,19 +1,13 @@
 //! The connection's life: a call survives a broken socket; a moved or refused connection heals.
 
+use offhook_cloudsim::Fault;
 use offhook_cloudsim::spec::InboundSpec;
-use offhook_cloudsim::{CallState, Fault};
-use offhook_tests::{PATIENCE, PhoneOptions, Rig};
+use offhook_tests::{PhoneOptions, Rig};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_survives_a_broken_socket_and_can_be_ended_after_it() {
     let rig = Rig::start(PhoneOptions::default()).await;
-    let call = rig.sim.call_user(&InboundSpec::to(&rig.user)).unwrap();
-    rig.phone.api.wait_event("pendingSession", |_| true).await;
-    rig.lift().await;
-    rig.sim
-        .wait_for_state(&call, CallState::Connected, PATIENCE)
-        .await
-        .unwrap();
+    let call = rig.answered(&InboundSpec::to(&rig.user)).await;
     rig.sim
         .inject(Fault::DropSockets {
             user: String::new(),
@@ -34,11 +28,7 @@ async fn a_call_survives_a_broken_socket_and_can_be_ended_after_it() {
             s["calls"][0]["media"]["packetsReceived"].as_u64() > Some(before + 20)
         })
         .await;
-    rig.rest().await;
-    rig.sim
-        .wait_for_state(&call, CallState::Terminated, PATIENCE)
-        .await
-        .unwrap();
+    rig.hang_up(&call).await;
     assert_eq!(rig.phone.api.count("sessionEnded"), 1);
     rig.end().await;
 }
@@ -77,13 +67,7 @@ async fn a_moved_connection_rings_again() {
             .api
             .wait_event("connected", |data| data["reconnect"] == true)
             .await;
-        let call = rig.sim.call_user(&InboundSpec::to(&rig.user)).unwrap();
-        rig.phone
-            .api
-            .wait_event("pendingSession", |data| {
-                data["conversationId"] == call.as_str()
-            })
-            .await;
+        rig.ring(&InboundSpec::to(&rig.user)).await;
         rig.end().await;
     }
 }

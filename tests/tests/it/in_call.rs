@@ -1,6 +1,5 @@
 //! In the call: mute, hold, key tones; state is what the cloud's events say.
 
-use offhook_cloudsim::CallState;
 use offhook_cloudsim::gateway::{Codec, LegConfig};
 use offhook_cloudsim::spec::InboundSpec;
 use offhook_tests::{PATIENCE, PhoneOptions, Rig};
@@ -10,31 +9,16 @@ use serde_json::json;
 async fn talking(leg: LegConfig) -> (Rig, String) {
     let rig = Rig::start(PhoneOptions::default()).await;
     let call = rig
-        .sim
-        .call_user(&InboundSpec {
+        .answered(&InboundSpec {
             leg,
             ..InboundSpec::to(&rig.user)
         })
-        .unwrap();
-    rig.phone.api.wait_event("pendingSession", |_| true).await;
-    rig.lift().await;
-    rig.sim
-        .wait_for_state(&call, CallState::Connected, PATIENCE)
-        .await
-        .unwrap();
-    rig.phone
-        .api
-        .wait_status("talking", |s| s["calls"][0]["state"] == "connected")
         .await;
     (rig, call)
 }
 
 async fn hang_up(rig: Rig, call: &str) {
-    rig.rest().await;
-    rig.sim
-        .wait_for_state(call, CallState::Terminated, PATIENCE)
-        .await
-        .unwrap();
+    rig.hang_up(call).await;
     rig.end().await;
 }
 
@@ -151,22 +135,13 @@ async fn keys_go_by_rest_when_the_offer_has_no_telephone_event() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_call_waits_and_answering_it_holds_the_first() {
     let (rig, first) = talking(LegConfig::default()).await;
-    let second = rig.sim.call_user(&InboundSpec::to(&rig.user)).unwrap();
-    rig.phone
-        .api
-        .wait_event("pendingSession", |data| {
-            data["conversationId"] == second.as_str()
-        })
-        .await;
+    let second = rig.ring(&InboundSpec::to(&rig.user)).await;
     rig.phone
         .api
         .wait_lamps("line 2 flashes", |l| l["line2"] == "fast")
         .await;
     rig.phone.api.tap("line2").await;
-    rig.sim
-        .wait_for_state(&second, CallState::Connected, PATIENCE)
-        .await
-        .unwrap();
+    rig.connected(&second).await;
     rig.sim
         .wait_for(&first, |report| report.held, PATIENCE)
         .await
@@ -178,10 +153,7 @@ async fn a_second_call_waits_and_answering_it_holds_the_first() {
         })
         .await;
     rig.phone.api.call(&second, "end").await;
-    rig.sim
-        .wait_for_state(&second, CallState::Terminated, PATIENCE)
-        .await
-        .unwrap();
+    rig.ended(&second).await;
     rig.phone.api.tap("line1").await;
     rig.phone
         .api

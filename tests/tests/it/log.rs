@@ -38,35 +38,15 @@ async fn a_whole_call_at_trace_shows_nothing_private() {
         from_address: "tel:+13175550187".into(),
         ..InboundSpec::to(&rig.user)
     };
-    let call = rig.sim.call_user(&spec).unwrap();
-    rig.phone.api.wait_event("pendingSession", |_| true).await;
-    rig.lift().await;
-    rig.sim
-        .wait_for_state(&call, CallState::Connected, PATIENCE)
-        .await
-        .unwrap();
+    let call = rig.answered(&spec).await;
     rig.keys("7391").await;
-    rig.rest().await;
-    rig.sim
-        .wait_for_state(&call, CallState::Terminated, PATIENCE)
-        .await
-        .unwrap();
-    rig.lift().await;
-    rig.keys("5550164#").await;
-    let out = rig
-        .sim
-        .wait_for_new_call(std::slice::from_ref(&call), PATIENCE)
-        .await
-        .unwrap();
+    rig.hang_up(&call).await;
+    let out = rig.dial("5550164").await;
     rig.sim
         .wait_for_state(&out, CallState::Dialing, PATIENCE)
         .await
         .unwrap();
-    rig.rest().await;
-    rig.sim
-        .wait_for_state(&out, CallState::Terminated, PATIENCE)
-        .await
-        .unwrap();
+    rig.hang_up(&out).await;
     let token = rig.user.token.clone();
     rig.end().await;
     let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();

@@ -1,10 +1,9 @@
 //! Sound is right: recorded speech, both ways at once, on Opus and G.711.
 
-use offhook_cloudsim::CallState;
 use offhook_cloudsim::gateway::{Codec, FarEndSource, LegConfig};
 use offhook_cloudsim::measure::{self, Band, Comparison};
 use offhook_cloudsim::spec::InboundSpec;
-use offhook_tests::{PATIENCE, PhoneOptions, Rig};
+use offhook_tests::{PhoneOptions, Rig};
 use serde_json::json;
 use std::time::Duration;
 
@@ -57,27 +56,16 @@ async fn speech_both_ways(codec: Codec, band: Band, likeness: f32) {
         ..LegConfig::default()
     };
     let call = rig
-        .sim
-        .call_user(&InboundSpec {
+        .answered(&InboundSpec {
             leg,
             ..InboundSpec::to(&rig.user)
         })
-        .unwrap();
-    rig.phone.api.wait_event("pendingSession", |_| true).await;
-    rig.lift().await;
-    rig.sim
-        .wait_for_state(&call, CallState::Connected, PATIENCE)
-        .await
-        .unwrap();
+        .await;
     // Sound takes its time.
     tokio::time::sleep(TALK).await;
     let status = rig.phone.api.status().await;
     let media = &status["calls"][0]["media"];
-    rig.rest().await;
-    rig.sim
-        .wait_for_state(&call, CallState::Terminated, PATIENCE)
-        .await
-        .unwrap();
+    rig.hang_up(&call).await;
     let far_end = rig.sim.recording(&call).await;
     let ear = rig.end().await;
     println!("{media}");
