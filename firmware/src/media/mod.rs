@@ -118,6 +118,8 @@ pub enum PeerEvent {
     FirstPacket,
     /// All the digits of one `dtmf` call are out.
     DtmfSent,
+    /// The figures so far, every five seconds of a connected call: what `report-statistics` (5.8) is made from.
+    Statistics(Statistics),
 }
 
 /// Why media cannot be had.
@@ -152,7 +154,8 @@ pub enum MediaError {
     NoSuchKey(char),
 }
 
-/// Own statistics, from RTP and RTCP itself (the stack's are wrong for two-way calls).
+/// Own statistics, from RTP and RTCP itself (the stack's are wrong for two-way calls). All counters run from the peer's
+/// beginning; what a call needs from a later one on (5.8) is the difference of two, by [`Statistics::since`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Statistics {
@@ -178,4 +181,88 @@ pub struct Statistics {
     pub queue_drops: u64,
     /// Answer made until ICE and DTLS were up.
     pub connect_time: Option<Duration>,
+}
+
+impl Statistics {
+    /// These figures counted from `baseline` on: the counters are differences, what is no counter is as it is now.
+    #[must_use]
+    pub fn since(&self, baseline: &Self) -> Self {
+        Self {
+            packets_received: self
+                .packets_received
+                .saturating_sub(baseline.packets_received),
+            packets_lost: self.packets_lost - baseline.packets_lost,
+            packets_sent: self.packets_sent.saturating_sub(baseline.packets_sent),
+            rtt_total_ms: (self.rtt_total_ms - baseline.rtt_total_ms).max(0.0),
+            rtt_count: self.rtt_count.saturating_sub(baseline.rtt_count),
+            queue_drops: self.queue_drops.saturating_sub(baseline.queue_drops),
+            ..*self
+        }
+    }
+
+    /// Mean of the round trips measured, milliseconds (`totalRoundTripTime / roundTripTimeMeasurements` of the web).
+    pub fn mean_rtt_ms(&self) -> Option<f64> {
+        (self.rtt_count > 0).then(|| self.rtt_total_ms / f64::from(self.rtt_count))
+    }
+
+    /// Packets lost of those that should have come, 0 to 1.
+    pub fn loss(&self) -> f64 {
+        let lost = self.packets_lost.max(0) as f64;
+        let expected = self.packets_received as f64 + lost;
+        if expected == 0.0 {
+            0.0
+        } else {
+            lost / expected
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Statistics;
+
+    #[test]
+    fn figures_are_counted_from_a_baseline() {
+        let at_start = Statistics {
+            packets_received: 100,
+            packets_lost: 10,
+            packets_sent: 90,
+            jitter_ms: 1.0,
+            rtt_ms: Some(10.0),
+            rtt_total_ms: 50.0,
+            rtt_count: 5,
+            ..Default::default()
+        };
+        let now = Statistics {
+            packets_received: 190,
+            packets_lost: 20,
+            packets_sent: 290,
+            jitter_ms: 4.0,
+            rtt_ms: Some(40.0),
+            rtt_total_ms: 130.0,
+            rtt_count: 7,
+            ..Default::default()
+        };
+        let call = now.since(&at_start);
+        assert_eq!(
+            (call.packets_received, call.packets_lost, call.packets_sent),
+            (90, 10, 200)
+        );
+        assert_eq!((call.mean_rtt_ms(), call.rtt_ms), (Some(40.0), Some(40.0)));
+        assert!((call.jitter_ms - 4.0).abs() < 1e-9);
+        assert!((call.loss() - 0.1).abs() < 1e-9);
+    }
+
+    #[test]
+    fn nothing_heard_and_doubled_packets_are_no_loss() {
+        assert_eq!(Statistics::default().mean_rtt_ms(), None);
+        for (packets_received, packets_lost) in [(0, 0), (10, -3)] {
+            let statistics = Statistics {
+                packets_received,
+                packets_lost,
+                ..Default::default()
+            };
+            assert!(statistics.loss().abs() < 1e-9);
+        }
+    }
 }

@@ -6,7 +6,9 @@ use crate::device::config::Config;
 use crate::genesys::IceServers;
 use crate::genesys::id::SessionId;
 use crate::genesys::signal::Candidate;
-use crate::media::{MediaError, Negotiated, Peer, PeerConfig, PeerEvent, Statistics};
+use crate::media::{
+    ConnectionState, MediaError, Negotiated, Peer, PeerConfig, PeerEvent, Statistics,
+};
 use crate::softphone::MediaCommand;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +17,8 @@ use tokio::sync::mpsc;
 
 /// How often a peer's statistics are taken for `GET /status`.
 const STATISTICS: Duration = Duration::from_secs(1);
+/// Every so many of these they go to the session engine too: 5 s, as often as the SDK's statistics gatherer (5.8).
+const TICKS_PER_REPORT: u32 = 5;
 
 /// All peer connections.
 pub(super) struct Peers {
@@ -244,6 +248,7 @@ async fn drive(
     let sink = events.clone();
     let peer = Peer::open(config, port, offer, Arc::new(move |event| sink.send(event))).await;
     let mut tick = tokio::time::interval(STATISTICS);
+    let mut ticks = 0;
     loop {
         tokio::select! {
             verb = wanted.recv() => match verb {
@@ -260,7 +265,14 @@ async fn drive(
                 None => break,
             },
             _ = tick.tick() => {
-                *shared.lock().unwrap_or_else(PoisonError::into_inner) = peer.statistics();
+                let statistics = peer.statistics();
+                *shared.lock().unwrap_or_else(PoisonError::into_inner) = statistics;
+                if statistics.connection == ConnectionState::Connected {
+                    ticks += 1;
+                    if ticks % TICKS_PER_REPORT == 0 {
+                        events.send(PeerEvent::Statistics(statistics));
+                    }
+                }
             }
         }
     }

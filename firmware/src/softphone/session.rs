@@ -137,7 +137,7 @@ impl Softphone {
             PeerEvent::Failed(error) => self.on_media_error(id, &error),
             PeerEvent::Connection(state) => self.on_connection(id, state),
             PeerEvent::DtmfSent => self.on_digits_sent(id),
-            PeerEvent::FirstPacket => {}
+            PeerEvent::FirstPacket | PeerEvent::Statistics(_) => {}
         }
     }
 
