@@ -24,7 +24,11 @@ pub(super) enum Act {
     Hold(bool),
     /// Hold because another call is taken: nobody asked, nobody is told.
     AutoHold,
-    Digits(Private),
+    /// The digits of these commands, in one request.
+    Digits {
+        digits: Private,
+        commands: Vec<CommandId>,
+    },
 }
 
 impl Act {
@@ -43,7 +47,7 @@ impl Act {
             Self::Mute(mute) => ParticipantPatch::Muted(*mute),
             Self::Hold(held) => ParticipantPatch::Held(*held),
             Self::AutoHold => ParticipantPatch::Held(true),
-            Self::Digits(digits) => {
+            Self::Digits { digits, .. } => {
                 return RestRequest::Digits {
                     conversation,
                     participant: id,
@@ -117,6 +121,7 @@ impl Softphone {
                 self.timers.start(Timer::Rejected(id.clone()));
             }
             Act::End if self.call(id).is_some() => self.timers.start(Timer::Ended(id.clone())),
+            Act::Digits { commands, .. } => self.on_digits_taken(id, commands),
             _ => {}
         }
         if let Some(command) = command {
@@ -143,6 +148,13 @@ impl Softphone {
                 self.on_end_failed(command, id, error);
                 return;
             }
+            Act::Digits { commands, .. } => {
+                self.on_digits_lost(id, commands, &SdkError::http(error).about(id));
+                if is_gone(error) {
+                    self.check(id);
+                }
+                return;
+            }
             // 6.14
             Act::Mute(_) => SdkError::new(
                 SdkErrorType::Generic,
@@ -152,7 +164,7 @@ impl Softphone {
                 SdkErrorType::Call,
                 "the call could not be held or resumed: try again",
             ),
-            Act::Reject | Act::Digits(_) | Act::AutoHold => SdkError::http(error),
+            Act::Reject | Act::AutoHold => SdkError::http(error),
         };
         if let Some(command) = command {
             self.fail(command, own.about(id));
@@ -311,6 +323,11 @@ impl Softphone {
         act: &Act,
         error: SdkError,
     ) {
+        if let Act::Digits { commands, .. } = act {
+            self.event(Event::SdkError(error.clone()));
+            self.on_digits_lost(id, commands, &error);
+            return;
+        }
         if let Some(call) = self.call_mut(id) {
             call.ending = false;
             if *act == Act::Answer

@@ -1,6 +1,7 @@
 //! What the engine remembers of a conversation: the SDK's stored state, its pending session, and whose it is (6.1).
 
 use super::CommandId;
+use super::digits::DigitQueue;
 use super::event::StoredConversation;
 use super::session::Session;
 use crate::device::Private;
@@ -45,6 +46,8 @@ pub(super) struct Call {
     pub dialed: Option<Private>,
     /// Commands that answered before there was anything to answer to.
     pub intents: Vec<CommandId>,
+    /// Digits that go by REST.
+    pub digits: DigitQueue,
 }
 
 /// The last event about a call, with our part of it (6.7).
@@ -172,6 +175,7 @@ impl Call {
             auto_answer: false,
             dialed: None,
             intents: Vec::new(),
+            digits: DigitQueue::default(),
         }
     }
 

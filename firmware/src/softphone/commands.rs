@@ -3,16 +3,14 @@
 use super::acts::Act;
 use super::call::Call;
 use super::event::{SdkError, SdkErrorType};
-use super::params::{validate, validate_digits};
+use super::params::validate;
 use super::requests::Purpose;
 use super::session::Session;
 use super::timers::Timer;
-use super::{Command, CommandId, CommandReply, MediaCommand, Softphone};
-use crate::device::Private;
-use crate::genesys::id::{ConversationId, SessionId};
+use super::{Command, CommandId, CommandReply, Softphone};
+use crate::genesys::id::ConversationId;
 use crate::genesys::model::CallState;
 use crate::genesys::rest::{RestRequest, StartSoftphoneSessionParams};
-use crate::media::ConnectionState;
 
 impl Softphone {
     /// Starts a command; its outcome comes now or later.
@@ -161,85 +159,6 @@ impl Softphone {
         }
     }
 
-    /// RFC 4733 when the call's audio is ours to send and the offer had telephone-event, else by REST (2.6).
-    fn send_digits(
-        &mut self,
-        id: CommandId,
-        conversation: &ConversationId,
-        digits: Private,
-    ) -> Result<(), SdkError> {
-        validate_digits(&digits)?;
-        let call = self.talking_call(conversation)?;
-        let held = call.known.as_ref().is_some_and(|known| known.call.held);
-        let in_audio = call
-            .session
-            .as_ref()
-            .and_then(|session| self.session(session))
-            .filter(|session| {
-                let agreed = session
-                    .negotiated
-                    .is_some_and(|n| n.sending && n.dtmf_payload_type.is_some());
-                agreed && !held && session.connection == ConnectionState::Connected
-            })
-            .map(|session| session.id.clone());
-        match in_audio {
-            Some(session) => {
-                if let Some(session) = self.session_mut(&session) {
-                    session.digits.push_back((id, digits.clone()));
-                }
-                self.timers.start(Timer::Dtmf(session.clone()));
-                self.media(&session, MediaCommand::Dtmf(digits));
-            }
-            None => self.act(Some(id), conversation, Act::Digits(digits)),
-        }
-        Ok(())
-    }
-
-    /// The digits of one command are out.
-    pub(super) fn on_digits_sent(&mut self, session: &SessionId) {
-        let Some((command, more)) = self.next_digits(session).map(|(c, _, more)| (c, more)) else {
-            return;
-        };
-        self.done(command);
-        if more {
-            self.timers.start(Timer::Dtmf(session.clone()));
-        }
-    }
-
-    /// The audio cannot carry them after all: by REST.
-    pub(super) fn on_digits_refused(&mut self, session: &SessionId) {
-        let conversation = self.session(session).map(|s| s.conversation.clone());
-        if let Some(conversation) = conversation
-            && let Some((command, digits, _)) = self.next_digits(session)
-        {
-            if self.call(&conversation).is_some() {
-                self.act(Some(command), &conversation, Act::Digits(digits));
-            } else {
-                self.fail(command, SdkError::unknown_call(&conversation));
-            }
-        }
-    }
-
-    /// The peer connection did not say that they are out.
-    pub(super) fn on_digits_timeout(&mut self, session: &SessionId) {
-        let conversation = self.session(session).map(|s| s.conversation.clone());
-        while let Some((command, ..)) = self.next_digits(session) {
-            let error = SdkError::new(
-                SdkErrorType::Media,
-                "the digits could not be sent in time: try again",
-            );
-            let error = conversation.iter().fold(error, SdkError::about);
-            self.fail(command, error);
-        }
-    }
-
-    fn next_digits(&mut self, session: &SessionId) -> Option<(CommandId, Private, bool)> {
-        self.timers.stop(&Timer::Dtmf(session.clone()));
-        let digits = &mut self.session_mut(session)?.digits;
-        let (command, text) = digits.pop_front()?;
-        Some((command, text, !digits.is_empty()))
-    }
-
     /// 2.4: without streaming nobody could offer us the call.
     fn need_streaming(&self) -> Result<(), SdkError> {
         if self.streaming {
@@ -260,7 +179,7 @@ impl Softphone {
     }
 
     /// The call, if it was answered.
-    fn talking_call(&self, id: &ConversationId) -> Result<&Call, SdkError> {
+    pub(super) fn talking_call(&self, id: &ConversationId) -> Result<&Call, SdkError> {
         let call = self.known_call(id)?;
         let ringing = call.state().is_none_or(CallState::is_pending);
         if ringing && call.session.is_none() {

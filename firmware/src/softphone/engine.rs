@@ -381,10 +381,13 @@ impl Softphone {
         let Some(at) = self.calls.iter().position(|call| &call.id == id) else {
             return;
         };
-        let call = self.calls.remove(at);
+        let mut call = self.calls.remove(at);
         for command in call.intents {
             let error = SdkError::session(id, "the call is over, or another client has taken it");
             self.fail(command, error);
+        }
+        for command in call.digits.drain() {
+            self.fail(command, Self::digits_cut_off(id));
         }
     }
 

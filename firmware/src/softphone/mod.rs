@@ -9,6 +9,7 @@
 //! | `session` | a session from its offer to its end (6.11) |
 //! | `conversation`, `update`, `select` | conversation events and what is told of them (6.7 to 6.9) |
 //! | `commands`, `params`, `acts`, `requests` | what is asked for, by users and at the cloud (2.4 to 2.6, 6.10, 6.11) |
+//! | `digits` | key tones, in the audio or one request after the other (2.6) |
 //! | `reconcile` | whether what is believed is still so (3.6, 6.13.12) |
 //! | `view` | the calls as the phone sees them |
 //! | `timers` | every wait, its duration and the reason |
@@ -20,6 +21,7 @@ mod acts;
 mod call;
 mod commands;
 mod conversation;
+mod digits;
 mod engine;
 mod error;
 pub mod event;

@@ -176,7 +176,7 @@ impl Softphone {
     }
 
     /// The calls a session carries.
-    fn calls_of(&self, session: &SessionId) -> Vec<ConversationId> {
+    pub(super) fn calls_of(&self, session: &SessionId) -> Vec<ConversationId> {
         self.calls
             .iter()
             .filter(|call| call.session.as_ref() == Some(session))

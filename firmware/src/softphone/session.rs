@@ -262,13 +262,7 @@ impl Softphone {
             });
         }
         self.media(id, MediaCommand::Close);
-        for (command, _) in &session.digits {
-            let error = SdkError::session(
-                &session.conversation,
-                "the call ended before all its digits were sent",
-            );
-            self.fail(*command, error);
-        }
+        self.on_digits_cut_off(&session);
         for conversation in &session.started {
             self.event(Event::SessionEnded {
                 session: session.info_for(conversation, SessionState::Ended),
