@@ -68,10 +68,15 @@ pub struct Hook {
 impl Hook {
     /// The handset rests.
     pub const fn new(timing: HookTiming) -> Self {
+        Self::resume(timing, HookState::Resting)
+    }
+
+    /// Goes on after an interruption before which `told` was told last.
+    pub const fn resume(timing: HookTiming, told: HookState) -> Self {
         Self {
             timing,
-            contact: Debouncer::new(HookState::Resting, timing.debounce),
-            told: HookState::Resting,
+            contact: Debouncer::new(told, timing.debounce),
+            told,
             resting_since: None,
         }
     }
@@ -171,6 +176,15 @@ impl<P: InputPin> HookSwitch<P> {
             pin,
             lifted_is_high,
             hook: Hook::new(timing),
+        }
+    }
+
+    /// As [`HookSwitch::new`], after an interruption before which `told` was told last.
+    pub const fn resume(pin: P, lifted_is_high: bool, timing: HookTiming, told: HookState) -> Self {
+        Self {
+            pin,
+            lifted_is_high,
+            hook: Hook::resume(timing, told),
         }
     }
 

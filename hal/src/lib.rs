@@ -13,6 +13,9 @@
 //!   InputPin, OutputPin           PinLamps         DriverDisplay      ALSA, WAV files
 //! ```
 //!
+//! On real hardware, [`front::Front`] works keypad, hook switch and lamps in one thread (pins by [`gpio`]: rppal or
+//! gpiocdev; input devices by evdev).
+//!
 //! Invariants:
 //! - No call logic and no pin number lives here.
 //! - What interprets pins ([`debounce`], [`keypad`], [`hook`], [`lamp`]) is pure:
@@ -25,6 +28,8 @@ pub mod audio;
 pub mod debounce;
 pub mod display;
 pub mod event;
+pub mod front;
+pub mod gpio;
 pub mod hook;
 pub mod input;
 pub mod keypad;

@@ -102,6 +102,13 @@ impl Keys {
         }
     }
 
+    /// All keys came up, or can no longer be seen.
+    pub fn release_all(&mut self, now: Instant, emit: &mut dyn FnMut(HalEvent)) {
+        while let Some(held) = self.held.first() {
+            self.release(held.key, now, emit);
+        }
+    }
+
     /// Tells the long presses and stuck keys that are due at `now`.
     pub fn advance(&mut self, now: Instant, emit: &mut dyn FnMut(HalEvent)) {
         for held in &mut self.held {

@@ -76,6 +76,11 @@ impl<R: InputPin, C: OutputPin, D: DelayNs> Keypad<R, C, D> {
         self.keys.held()
     }
 
+    /// Tells all keys as released, because the matrix can no longer be read.
+    pub fn release_all(&mut self, now: Instant, emit: &mut dyn FnMut(HalEvent)) {
+        self.keys.release_all(now, emit);
+    }
+
     /// Takes one reading of all contacts, and tells whether anything is down or undecided.
     fn update(&mut self, closed: Contacts, now: Instant, emit: &mut dyn FnMut(HalEvent)) -> bool {
         let mut busy = !closed.is_empty();
