@@ -27,7 +27,7 @@ use offhook_hal::virtual_board::{VirtualDisplay, VirtualLamps};
 use offhook_hal::{Display, Framebuffer, HalEvent, Lamps};
 use peers::Peers;
 use sound::Sound;
-use start::{board_error, start_cloud, start_panel, virtual_panel, watch_signals};
+use start::{board_error, dial_plan, start_cloud, start_panel, virtual_panel, watch_signals};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -146,6 +146,11 @@ impl Runtime {
         let phone = Phone::new(PhoneConfig {
             tone_plan: config.phone.tones,
             inter_digit_timeout: Duration::from_millis(config.phone.inter_digit_timeout_ms.into()),
+            plan: dial_plan(&config),
+            about: vec![
+                concat!("Offhook ", env!("CARGO_PKG_VERSION")).to_owned(),
+                panel.url(),
+            ],
             ..PhoneConfig::default()
         });
         Ok(Self {
@@ -399,6 +404,7 @@ impl Runtime {
                     tracing::warn!(%error, "a lamp cannot be switched");
                 }
             }
+            phone::Output::Wish(wish) => tracing::warn!(?wish, "nobody fulfils this wish"),
             phone::Output::Screen(screen) => {
                 phone::render::render(&screen, &mut self.frame);
                 if let Err(error) = self.display.show(&self.frame) {

@@ -1,5 +1,6 @@
 //! The configuration file: every key has a default and a line of help.
 
+use super::dialing::{self, Prefix, SpeedDial};
 use crate::audio::TonePlan;
 use offhook_hal::audio::{CaptureSpec, PlaybackSpec};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,12 @@ pub struct Config {
     pub state: StateSection,
     /// `[log]`
     pub log: LogSection,
+    /// `[[speed_dial]]`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub speed_dial: Vec<SpeedDial>,
+    /// `[[prefix]]`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prefix: Vec<Prefix>,
 }
 
 /// Where Genesys Cloud is and how the phone logs in.
@@ -122,6 +129,8 @@ pub struct PhoneSection {
     pub tones: TonePlan,
     /// Pause after the last digit that dials, milliseconds, 1000..=20000.
     pub inter_digit_timeout_ms: u32,
+    /// The number that plays voicemail; empty: there is none.
+    pub voicemail: String,
 }
 
 impl Default for PhoneSection {
@@ -129,6 +138,7 @@ impl Default for PhoneSection {
         Self {
             tones: TonePlan::NorthAmerica,
             inter_digit_timeout_ms: 4_000,
+            voicemail: String::new(),
         }
     }
 }
@@ -297,6 +307,20 @@ impl Config {
                 "must be 1000 to 20000".into(),
             );
         }
+        let voicemail = &self.phone.voicemail;
+        if !voicemail
+            .bytes()
+            .all(|key| key.is_ascii_digit() || b"*#+".contains(&key))
+        {
+            return fail(
+                "phone.voicemail",
+                voicemail,
+                "must be a number of 0-9 * # and a leading +, or empty".into(),
+            );
+        }
+        if let Some((key, value, allowed)) = dialing::conflict(&self.speed_dial, &self.prefix) {
+            return fail(key, &value, allowed);
+        }
         Ok(())
     }
 
@@ -354,6 +378,8 @@ frame_ms = 20
 tones = "north-america"
 # Pause after the last digit that dials, in ms, 1000 to 20000. The # key dials at once.
 inter_digit_timeout_ms = 4000
+# The number that plays voicemail, for the phone's menu; empty: none.
+voicemail = ""
 
 [api]
 # Address of the local API and page. On any other address than 127.0.0.1 or [::1] it speaks HTTPS and
@@ -367,6 +393,21 @@ dir = "/var/lib/offhook"
 [log]
 # "error", "warn", "info", "debug" or "trace". No level shows tokens, phone numbers or names.
 level = "info"
+
+# Speed dials: in the phone's menu and on its page, and on a digit key (2 to 9) held down on the hook. Beside key and
+# label any parameter of a call: phoneNumber, callUserId or callQueueId; callFromQueueId, callerId, callerIdName,
+# priority, languageId, routingSkillsIds, uuiData.
+# [[speed_dial]]
+# key = 2
+# label = "Support queue"
+# callQueueId = "77777777-7777-4777-8777-777777777777"
+# priority = 5
+
+# Prefixes: digits dialed before a number, and the parameters they add to the call. If they say whom to call, the digits
+# are a whole number.
+# [[prefix]]
+# digits = "*5"
+# callFromQueueId = "77777777-7777-4777-8777-777777777777"
 "#;
 
 #[cfg(test)]
@@ -409,6 +450,64 @@ mod tests {
             assert!(error.contains(says), "{text:?}: {error}");
             assert!(error.contains("test.toml"), "{error}");
         }
+    }
+
+    /// What the explanation shows as an example works once its `#` is taken away.
+    #[test]
+    fn the_explained_examples_work() {
+        let examples = EXPLAINED
+            .split("# [[speed_dial]]")
+            .nth(1)
+            .expect("an example");
+        let text: String = format!("# [[speed_dial]]{examples}")
+            .lines()
+            .map(|line| line.trim_start_matches("# "))
+            .filter(|line| line.starts_with("[[") || line.contains(" = "))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        let config = parse(&text).unwrap();
+        assert_eq!(config.speed_dial.len(), 1);
+        assert_eq!(config.speed_dial[0].call.priority, Some(5));
+        assert_eq!(config.prefix[0].digits, "*5");
+        assert!(!config.prefix[0].is_complete());
+        let shown = toml::to_string(&config).unwrap();
+        assert_eq!(parse(&shown).unwrap(), config, "{shown}");
+    }
+
+    #[test]
+    fn speed_dials_and_prefixes_are_checked() {
+        let dial = |text: &str| format!("[[speed_dial]]\nlabel = \"x\"\n{text}\n");
+        let prefix = |text: &str| format!("[[prefix]]\n{text}\n");
+        for (text, says) in [
+            (dial("key = 1\nphoneNumber = \"1\""), "2 to 9"),
+            (dial("key = \"2\"\nphoneNumber = \"1\""), "2 to 9"),
+            (dial(""), "nothing to call"),
+            (dial("phoneNumber = \"x\""), "can be dialed"),
+            (dial("phoneNumbr = \"1\""), "phoneNumbr"),
+            (
+                dial("phoneNumber = \"1\"\ncallUserId = \"U\""),
+                "exclude each other",
+            ),
+            (dial("conversationIds = [\"C\"]"), "of the moment"),
+            ("[[speed_dial]]\nphoneNumber = \"1\"".into(), "label"),
+            (
+                dial("key = 2\nphoneNumber = \"1\"") + &dial("key = 2\nphoneNumber = \"2\""),
+                "speed_dial.key = 2",
+            ),
+            (prefix("digits = \"*5\""), "says nothing"),
+            (prefix("digits = \"5a\"\ncallerId = \"1\""), "0-9 * #"),
+            (prefix("digits = \"*5\"\npriority = 3"), "priority"),
+            (
+                prefix("digits = \"*5\"\ncallerId = \"1\"").repeat(2),
+                "only once",
+            ),
+            ("[phone]\nvoicemail = \"mail\"".into(), "phone.voicemail"),
+        ] {
+            let error = parse(&text).unwrap_err();
+            assert!(error.contains(says), "{text:?}: {error}");
+        }
+        let whole = parse(&prefix("digits = \"*81\"\ncallQueueId = \"Q\"")).unwrap();
+        assert!(whole.prefix[0].is_complete());
     }
 
     #[test]

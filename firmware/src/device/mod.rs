@@ -2,6 +2,7 @@
 //! private text out of logs.
 pub mod config;
 pub mod crypto;
+pub mod dialing;
 pub mod key;
 pub mod log;
 pub mod private;

@@ -1,7 +1,8 @@
 //! What the user does with calls: answer, reject, hold, resume, swap, mute.
 
 use super::calls::Phase;
-use super::machine::{Activity, Asked, Phone, Recall};
+use super::machine::{Activity, Phone, Recall};
+use super::outcomes::Asked;
 use super::timer::Timer;
 use crate::genesys::id::ConversationId;
 use crate::softphone::Command;

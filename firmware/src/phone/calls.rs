@@ -61,6 +61,8 @@ pub(super) struct Call {
     pub alive: bool,
     /// It was taken by itself and nothing else is known, while the reply to a start is open: perhaps our own call.
     pub undecided: bool,
+    /// It has not been proposed to this phone yet, and will be: calls ring at its station.
+    pub expected: bool,
     /// The user has answered.
     pub answering: bool,
     /// The user has rejected it.
@@ -85,6 +87,7 @@ impl Call {
     pub fn new(view: CallView) -> Self {
         Self {
             view,
+            expected: false,
             key: None,
             connected_at: None,
             held_at: None,
@@ -128,6 +131,9 @@ impl Call {
             // An own call that wants to be answered here was dialed at the agent's desktop.
             _ if view.pending => Phase::Ringing,
             (_, Direction::Outbound) => Phase::Elsewhere,
+            // The event comes before the proposal: it rings already, and whoever answers now is taken by his word. Once
+            // proposed and not any more, it was taken back or another device has it.
+            (CallState::Alerting, Direction::Inbound) if self.expected => Phase::Ringing,
             (_, Direction::Inbound) => Phase::Hidden,
         }
     }
@@ -218,6 +224,7 @@ impl Call {
             self.mute_wanted = None;
         }
         let was_held = self.phase() == Phase::Held;
+        self.expected &= !view.pending;
         self.view = view;
         let is_held = self.phase() == Phase::Held;
         if self.hold_wanted == Some(is_held) || is_held != was_held {

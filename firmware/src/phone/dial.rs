@@ -4,8 +4,9 @@
 //! press on a first `0` makes it `+`.
 
 use super::calls::Call;
-use super::machine::{Activity, Asked, Phone};
+use super::machine::{Activity, Phone};
 use super::number::readable;
+use super::outcomes::Asked;
 use crate::audio::Tone;
 use crate::device::Private;
 use crate::genesys::id::ConversationId;
@@ -64,8 +65,10 @@ impl Phone {
         let Activity::Dialing(entry) = &mut self.activity else {
             return;
         };
-        let is_code = entry.number.is_empty() || entry.number.starts_with(['*', '#']);
-        if key == '#' && !is_code {
+        let plan = &self.config.plan;
+        let rest = plan.rest(&entry.number);
+        let is_code = rest.is_empty() || rest.starts_with(['*', '#']);
+        if key == '#' && (!is_code || plan.is_code(&entry.number)) {
             self.dial_entry(now);
             return;
         }
@@ -74,7 +77,8 @@ impl Phone {
             return;
         }
         entry.number.push(key);
-        let complete = self.config.digit_map.is_complete(&entry.number);
+        let rest = self.config.plan.rest(&entry.number);
+        let complete = self.config.digit_map.is_complete(rest);
         self.entry_changed(now);
         if complete && self.path().is_some() {
             self.dial_entry(now);
@@ -158,13 +162,21 @@ impl Phone {
         }
     }
 
-    fn dial_number(&mut self, now: Instant, number: Private, key: Option<u8>) {
-        self.last_number = Some(number.clone());
+    pub(super) fn dial_number(&mut self, now: Instant, number: Private, key: Option<u8>) {
         let shown = readable(number.expose());
-        let params = StartSoftphoneSessionParams {
-            phone_number: Some(number),
-            ..StartSoftphoneSessionParams::default()
-        };
+        let params = self.config.plan.call(number.expose());
+        self.last_number = Some(number);
+        self.start_call(now, params, shown, key);
+    }
+
+    /// Opens a path if there is none, and calls.
+    pub(super) fn start_call(
+        &mut self,
+        now: Instant,
+        params: StartSoftphoneSessionParams,
+        shown: String,
+        key: Option<u8>,
+    ) {
         self.ensure_path();
         let command = self.command(Asked::Start, Command::Start(Box::new(params)));
         self.placing(now, command, shown, key);
@@ -357,7 +369,7 @@ impl Phone {
         match action {
             KeyAction::Pressed => self.dial_key_pressed(now, key),
             KeyAction::LongPressed if key == '0' => self.entry_plus(now),
-            KeyAction::LongPressed => {}
+            KeyAction::LongPressed => self.long_digit(now, key),
             KeyAction::Released => {
                 if self.key_tone == Some(key) {
                     self.key_tone = None;
@@ -367,6 +379,10 @@ impl Phone {
     }
 
     fn dial_key_pressed(&mut self, now: Instant, key: char) {
+        if self.shown_list().is_some() {
+            self.list_digit(now, key);
+            return;
+        }
         let open = self.path().is_some();
         match &self.activity {
             Activity::Placing(_) => return,

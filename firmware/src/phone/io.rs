@@ -3,7 +3,7 @@
 use super::settings::{AudioPath, AudioSettings};
 use crate::audio::AudioCommand;
 use crate::device::Private;
-use crate::genesys::id::SessionId;
+use crate::genesys::id::{SessionId, StationId};
 use crate::genesys::rest::StartSoftphoneSessionParams;
 use crate::softphone::{Command, CommandId, CommandReply, Event, SdkError};
 use offhook_hal::{HalEvent, Lamp, LampState};
@@ -46,6 +46,12 @@ pub enum Input {
     Clock(String),
     /// `PATCH /audio`.
     Audio(AudioSettings),
+    /// Who may use the phone.
+    Login(Login),
+    /// The stations the user can take; asked for by [`Wish::ListStations`], or because there is none yet.
+    Stations(Vec<StationEntry>),
+    /// A wish that could not be fulfilled.
+    Refused(Wish),
 }
 
 impl fmt::Debug for Input {
@@ -78,8 +84,58 @@ impl fmt::Debug for Input {
                 .finish(),
             Self::Clock(time) => f.debug_tuple("Clock").field(time).finish(),
             Self::Audio(settings) => f.debug_tuple("Audio").field(settings).finish(),
+            Self::Login(login) => f.debug_tuple("Login").field(login).finish(),
+            Self::Stations(stations) => f.debug_tuple("Stations").field(stations).finish(),
+            Self::Refused(wish) => f.debug_tuple("Refused").field(wish).finish(),
         }
     }
+}
+
+/// Whether somebody is logged in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Login {
+    /// By a token that was given to the phone: nobody logs in or out here.
+    #[default]
+    Given,
+    /// The user of [`Input::Identity`].
+    In,
+    /// Nobody: the display invites.
+    Out(Invitation),
+}
+
+/// How to log in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Invitation {
+    /// The page's address, to be typed: short, without scheme.
+    pub address: String,
+    /// What the QR code on the display says; private because whoever has it may log in.
+    pub link: Private,
+}
+
+/// A station in the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StationEntry {
+    /// Which.
+    pub id: StationId,
+    /// As the cloud names it; usually after a person.
+    pub name: Private,
+    /// Somebody else uses it.
+    pub is_taken: bool,
+    /// The one in use.
+    pub is_ours: bool,
+}
+
+/// What the user wants of the account, beside calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// -> [`Input::Stations`].
+    ListStations,
+    /// Use this station.
+    UseStation(StationId),
+    /// Use the station again that was taken away.
+    TakeStationBack,
+    /// Forget the user.
+    LogOut,
 }
 
 /// What the user is told when something is wrong; the words are in `strings`.
@@ -91,6 +147,7 @@ pub enum Notice {
     CloudUnreachable,
     TlsTrouble,
     NoStation,
+    StationTaken,
     StationNotWebRtc,
     SoundMissing { device: String },
     SoundBusy { device: String },
@@ -115,23 +172,36 @@ impl Notice {
             Self::Connecting | Self::LoginNeeded | Self::CloudUnreachable | Self::TlsTrouble => {
                 NoticeArea::Cloud
             }
-            Self::NoStation | Self::StationNotWebRtc => NoticeArea::Station,
+            Self::NoStation | Self::StationTaken | Self::StationNotWebRtc => NoticeArea::Station,
             Self::SoundMissing { .. } | Self::SoundBusy { .. } | Self::SoundTrouble { .. } => {
                 NoticeArea::Sound
             }
         }
     }
 
+    /// The trouble is that nobody is logged in, or that without that nothing more is known.
+    pub(super) fn is_of_login(&self) -> bool {
+        matches!(
+            self,
+            Self::LoginNeeded
+                | Self::Connecting
+                | Self::NoStation
+                | Self::StationTaken
+                | Self::StationNotWebRtc
+        )
+    }
+
     /// Which of several is shown: the highest. First what the user must do, then what stops every call, then what
     /// may pass by itself.
     pub(super) fn importance(&self) -> u8 {
         match self {
-            Self::LoginNeeded => 8,
-            Self::TlsTrouble => 7,
-            Self::CloudUnreachable => 6,
-            Self::SoundMissing { .. } => 5,
-            Self::SoundBusy { .. } => 4,
-            Self::SoundTrouble { .. } => 3,
+            Self::LoginNeeded => 9,
+            Self::TlsTrouble => 8,
+            Self::CloudUnreachable => 7,
+            Self::SoundMissing { .. } => 6,
+            Self::SoundBusy { .. } => 5,
+            Self::SoundTrouble { .. } => 4,
+            Self::StationTaken => 3,
             Self::StationNotWebRtc => 2,
             Self::NoStation => 1,
             Self::Connecting => 0,
@@ -164,6 +234,8 @@ pub enum Output {
     },
     /// The whole display's content anew.
     Screen(Box<Screen>),
+    /// To whoever knows login and stations.
+    Wish(Wish),
 }
 
 impl fmt::Debug for Output {
@@ -186,6 +258,7 @@ impl fmt::Debug for Output {
                 .field("state", state)
                 .finish(),
             Self::Screen(screen) => f.debug_tuple("Screen").field(screen).finish(),
+            Self::Wish(wish) => f.debug_tuple("Wish").field(wish).finish(),
         }
     }
 }
@@ -211,6 +284,8 @@ pub struct Screen {
     pub look: Look,
     /// A volume being set, percent: drawn as a bar in place of `detail`'s line.
     pub level: Option<u8>,
+    /// Drawn as a QR code beside or below the text; empty for none.
+    pub code: String,
 }
 
 impl fmt::Debug for Screen {

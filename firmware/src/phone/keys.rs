@@ -1,7 +1,8 @@
 //! What each key does, soft keys included.
 
 use super::calls::Phase;
-use super::io::SoftKind;
+use super::io::{Notice, SoftKind, Wish};
+use super::list::ListKind;
 use super::machine::{Activity, Phone};
 use super::screen::Front;
 use super::settings::AudioPath;
@@ -28,6 +29,14 @@ pub(super) enum SoftKey {
     Swap,
     New,
     Redial,
+    Dials,
+    Menu,
+    Select,
+    Up,
+    Down,
+    Back,
+    Stations,
+    TakeBack,
 }
 
 impl SoftKey {
@@ -47,6 +56,14 @@ impl SoftKey {
             Self::Swap => words.soft_swap,
             Self::New => words.soft_new,
             Self::Redial => words.soft_redial,
+            Self::Dials => words.soft_dials,
+            Self::Menu => words.soft_menu,
+            Self::Select => words.soft_select,
+            Self::Up => words.soft_up,
+            Self::Down => words.soft_down,
+            Self::Back => words.soft_back,
+            Self::Stations => words.soft_stations,
+            Self::TakeBack => words.soft_take_back,
         }
     }
 }
@@ -84,15 +101,16 @@ impl Phone {
             Key::Soft(place) => self.soft_key(now, place),
             Key::Ok => self.ok_key(now),
             Key::Back => self.back_key(now),
-            Key::Up | Key::Down | Key::Digit(_) | Key::Star | Key::Hash => {}
+            Key::Up | Key::Down => self.list_move(now, key == Key::Down),
+            Key::Digit(_) | Key::Star | Key::Hash => {}
         }
     }
 
     /// Soft keys from left to right, for what is in front.
     pub(super) fn soft_keys(&self) -> [Option<SoftKey>; 4] {
         use SoftKey::{
-            Answer, Cancel, Delete, Dial, End, Hold, Mute, New, Quiet, Redial, Reject, Resume,
-            Swap, Unmute,
+            Answer, Back, Cancel, Delete, Dial, Dials, Down, End, Hold, Menu, Mute, New, Quiet,
+            Redial, Reject, Resume, Select, Stations, Swap, TakeBack, Unmute, Up,
         };
         let waiting = self.calls.waiting().is_some();
         let redial = self.last_number.as_ref().map(|_| Redial);
@@ -132,7 +150,21 @@ impl Phone {
                 _ => [None, None, None, Some(End)],
             },
             Front::Held(_) => [Some(Resume), None, Some(New), Some(End)],
-            Front::Idle => [redial, None, None, Some(New)],
+            Front::List(list) if self.rows(list.kind).len() < 2 => {
+                [Some(Select), None, None, Some(Back)]
+            }
+            Front::List(_) => [Some(Select), Some(Up), Some(Down), Some(Back)],
+            // The code needs the room.
+            Front::Idle if self.invitation().is_some() => [None; 4],
+            Front::Idle => {
+                let first = match self.trouble_in_front() {
+                    Some(Notice::StationTaken) => Some(TakeBack),
+                    Some(Notice::NoStation | Notice::StationNotWebRtc) => Some(Stations),
+                    _ => redial,
+                };
+                let dials = (!self.config.plan.speed_dials.is_empty()).then_some(Dials);
+                [first, dials, Some(Menu), Some(New)]
+            }
         }
     }
 
@@ -168,6 +200,14 @@ impl Phone {
             SoftKey::Swap => self.swap(now),
             SoftKey::New => self.new_call(now, None),
             SoftKey::Redial => self.redial(now),
+            SoftKey::Dials => self.open_list(now, ListKind::SpeedDials),
+            SoftKey::Menu => self.open_list(now, ListKind::Menu),
+            SoftKey::Select => self.list_ok(now),
+            SoftKey::Up => self.list_move(now, false),
+            SoftKey::Down => self.list_move(now, true),
+            SoftKey::Back => self.list_back(now),
+            SoftKey::Stations => self.wish(Wish::ListStations),
+            SoftKey::TakeBack => self.take_station_back(now),
         }
     }
 
@@ -205,7 +245,12 @@ impl Phone {
                 self.resume(now, &id);
             }
             Front::Call(call) if call.is_hold_wanted() => self.toggle_hold(now),
-            Front::Call(_) | Front::Placing | Front::Over { .. } | Front::Idle => {}
+            Front::List(_) => self.list_ok(now),
+            Front::Idle => match self.trouble_in_front() {
+                Some(Notice::StationTaken) => self.take_station_back(now),
+                _ => self.open_list(now, ListKind::Menu),
+            },
+            Front::Call(_) | Front::Placing | Front::Over { .. } => {}
         }
     }
 
@@ -213,9 +258,16 @@ impl Phone {
     fn back_key(&mut self, now: Instant) {
         if let Activity::Dialing(_) = self.activity {
             self.entry_delete(now);
+        } else if self.shown_list().is_some() {
+            self.list_back(now);
         } else {
             self.missed = None;
         }
+    }
+
+    fn take_station_back(&mut self, now: Instant) {
+        self.tell(now, self.words.taking_station);
+        self.wish(Wish::TakeStationBack);
     }
 
     /// The ear's volume while a path is open, else the ring's.

@@ -1,6 +1,7 @@
 //! Calls that come, change and go by themselves.
 
 use super::calls::{Call, Phase};
+use super::io::{Notice, NoticeArea};
 use super::machine::{Activity, Missed, Phone};
 use super::settings::AudioPath;
 use super::timer::{Timer, after};
@@ -21,6 +22,7 @@ impl Phone {
             before
         } else {
             let mut call = Call::new(view.clone());
+            call.expected = !self.is_station_away();
             if call.phase() == Phase::Ended {
                 return;
             }
@@ -161,6 +163,12 @@ impl Phone {
                 }
             }
         }
+    }
+
+    /// Calls of the user do not ring here.
+    fn is_station_away(&self) -> bool {
+        let is_station = |notice: &Notice| notice.area() == NoticeArea::Station;
+        self.notices.iter().any(is_station)
     }
 
     fn miss(&mut self, who: String) {

@@ -1,8 +1,10 @@
 //! The phone's state, and what it does with each input.
 
-use super::calls::{Call, Calls, Phase};
+use super::calls::{Call, Calls};
 use super::dial::{Entry, Start};
-use super::io::{Input, Notice, Output};
+use super::io::{Input, Login, Notice, Output, StationEntry};
+use super::list::List;
+use super::outcomes::Asked;
 use super::outputs::Shown;
 use super::settings::{AudioPath, AudioSettings, PhoneConfig, Volumes};
 use super::strings::{ENGLISH, Strings};
@@ -10,13 +12,10 @@ use super::timer::{Timer, Timers, after};
 use crate::audio::{AudioCommand, Tone};
 use crate::device::Private;
 use crate::genesys::id::ConversationId;
-use crate::softphone::{Command, CommandId, CommandReply, Event, SdkError, SdkErrorType};
+use crate::softphone::{CommandId, Event, SdkErrorType};
 use offhook_hal::{HalEvent, HookState, Key, KeyAction};
 use std::collections::VecDeque;
 use std::time::Instant;
-
-/// More commands than this without an outcome are forgotten, oldest first: the engine answers each, so none are left.
-const MAX_OPEN_COMMANDS: usize = 64;
 
 /// The phone: `handle`, then drain `poll`, then look at `next_timeout`.
 pub struct Phone {
@@ -47,6 +46,11 @@ pub struct Phone {
     pub(super) station: Option<String>,
     pub(super) clock: String,
     pub(super) notices: Vec<Notice>,
+    pub(super) login: Login,
+    /// The list the user has opened.
+    pub(super) list: Option<List>,
+    /// The stations to choose from, as last told.
+    pub(super) stations: Vec<StationEntry>,
     pub(super) message: Option<&'static str>,
     /// A volume being set: its path (none: ring) and percent.
     pub(super) level: Option<(Option<AudioPath>, u8)>,
@@ -54,8 +58,8 @@ pub struct Phone {
     /// The ringing call that went last, until it is known whether it was missed.
     pub(super) just_gone: Option<(ConversationId, String)>,
 
-    open_commands: VecDeque<(CommandId, Asked)>,
-    next_command: u64,
+    pub(super) open_commands: VecDeque<(CommandId, Asked)>,
+    pub(super) next_command: u64,
     pub(super) shown: Shown,
     pub(super) outputs: VecDeque<Output>,
 }
@@ -87,18 +91,6 @@ pub(super) enum Recall {
     Ringing,
 }
 
-/// What a command was about.
-#[derive(Debug)]
-pub(super) enum Asked {
-    Start,
-    Accept(ConversationId),
-    Reject(ConversationId),
-    End(ConversationId),
-    Mute(ConversationId, bool),
-    Hold(ConversationId, bool),
-    Dtmf,
-}
-
 /// Calls missed since the user last touched the phone.
 pub(super) struct Missed {
     pub count: u32,
@@ -128,6 +120,9 @@ impl Phone {
             station: None,
             clock: String::new(),
             notices: Vec::new(),
+            login: Login::default(),
+            list: None,
+            stations: Vec::new(),
             message: None,
             level: None,
             missed: None,
@@ -162,6 +157,9 @@ impl Phone {
                 self.station = station;
             }
             Input::Clock(time) => self.clock = time,
+            Input::Login(login) => self.login_changed(login),
+            Input::Stations(stations) => self.stations_found(now, stations),
+            Input::Refused(wish) => self.tell(now, self.words.refused(&wish)),
             Input::Audio(settings) => self.apply(now, &settings),
         }
         self.refresh(now);
@@ -249,145 +247,13 @@ impl Phone {
                 Timer::Recall => self.recall_changed(at),
                 Timer::HoldConfirm => self.hold_unconfirmed(at),
                 Timer::Message => self.message = None,
+                Timer::List => self.list = None,
                 Timer::Level => self.level = None,
                 // What they change is worked out anew below.
                 Timer::Beep | Timer::Second => {}
             }
             // Seconds that nobody waited for are skipped.
             self.refresh(if timer == Timer::Second { now } else { at });
-        }
-    }
-
-    /// Sends a command of our own.
-    pub(super) fn command(&mut self, asked: Asked, command: Command) -> CommandId {
-        let id = CommandId(self.next_command);
-        self.next_command = self.next_command.wrapping_add(2);
-        self.expect(id, asked);
-        self.outputs.push_back(Output::Softphone { id, command });
-        id
-    }
-
-    /// Its outcome will matter to us.
-    pub(super) fn expect(&mut self, id: CommandId, asked: Asked) {
-        if self.open_commands.len() == MAX_OPEN_COMMANDS {
-            self.open_commands.pop_front();
-        }
-        self.open_commands.push_back((id, asked));
-    }
-
-    fn command_done(
-        &mut self,
-        now: Instant,
-        id: CommandId,
-        result: Result<CommandReply, SdkError>,
-    ) {
-        let Some(index) = self.open_commands.iter().position(|(open, _)| *open == id) else {
-            return;
-        };
-        let Some((_, asked)) = self.open_commands.remove(index) else {
-            return;
-        };
-        match (asked, result) {
-            (Asked::Start, result) => self.start_done(now, id, result),
-            (Asked::Hold(..), Ok(_)) => self
-                .timers
-                .set(Timer::HoldConfirm, now + after::HOLD_CONFIRM),
-            (_, Ok(_)) => {}
-            (asked, Err(error)) => self.command_failed(now, asked, &error),
-        }
-    }
-
-    /// Takes back what was shown ahead of the cloud's word, and tells.
-    fn command_failed(&mut self, now: Instant, asked: Asked, error: &SdkError) {
-        let words = self.words;
-        let text = match asked {
-            Asked::Start => return,
-            Asked::Accept(id) => {
-                let Some(call) = self.calls.find_mut(&id) else {
-                    return;
-                };
-                call.answering = false;
-                words.not_answered
-            }
-            Asked::Reject(id) => {
-                let Some(call) = self.calls.find_mut(&id) else {
-                    return;
-                };
-                call.rejecting = false;
-                // It may be answered or rejected again, but it has been heard enough.
-                call.quiet = true;
-                words.not_rejected
-            }
-            Asked::End(id) => {
-                let Some(call) = self.calls.find_mut(&id) else {
-                    return;
-                };
-                call.end_sent = None;
-                if !call.phase().is_connected() {
-                    // Too early: there is no session yet. It ends with its next change.
-                    return;
-                }
-                call.ending = false;
-                let key = self.calls.free_key(None);
-                if let Some(call) = self.calls.find_mut(&id) {
-                    call.key = key;
-                }
-                words.not_ended
-            }
-            Asked::Mute(id, wanted) => {
-                let Some(call) = self.calls.find_mut(&id) else {
-                    return;
-                };
-                if call.mute_wanted != Some(wanted) {
-                    return;
-                }
-                call.mute_wanted = None;
-                if wanted {
-                    words.not_muted
-                } else {
-                    words.not_unmuted
-                }
-            }
-            Asked::Hold(id, wanted) => {
-                let Some(call) = self.calls.find_mut(&id) else {
-                    return;
-                };
-                if call.hold_wanted != Some(wanted) {
-                    return;
-                }
-                call.hold_wanted = None;
-                self.hold_failed(now, wanted)
-            }
-            Asked::Dtmf => words.tones_not_sent,
-        };
-        self.tell(now, words.failure(error, text));
-    }
-
-    /// The cloud took a hold, and then nothing happened.
-    fn hold_unconfirmed(&mut self, now: Instant) {
-        let mut wanted = None;
-        for call in self.calls.iter_mut() {
-            wanted = call.hold_wanted.take().or(wanted);
-        }
-        if let Some(wanted) = wanted {
-            let text = self.hold_failed(now, wanted);
-            self.tell(now, text);
-        }
-    }
-
-    /// Back to the call that is still talking: a new one cannot be begun beside it.
-    fn hold_failed(&mut self, now: Instant, wanted: bool) -> &'static str {
-        if matches!(&self.activity, Activity::Dialing(entry) if entry.number.is_empty())
-            && self
-                .focus_call()
-                .is_some_and(|call| call.phase() == Phase::Talking)
-        {
-            self.set_activity(now, Activity::Idle);
-        }
-        if wanted {
-            self.words.not_held
-        } else {
-            self.words.not_resumed
         }
     }
 

@@ -23,10 +23,13 @@ mod digit_map;
 mod io;
 mod keys;
 mod lines;
+mod list;
 mod machine;
 mod number;
+mod outcomes;
 mod outputs;
 mod paths;
+mod plan;
 pub mod render;
 mod screen;
 mod settings;
@@ -34,8 +37,12 @@ mod strings;
 mod timer;
 
 pub use digit_map::{DigitMap, DigitMapError};
-pub use io::{Input, Look, Notice, NoticeArea, Output, Screen, SoftKind};
+pub use io::{
+    Input, Invitation, Login, Look, Notice, NoticeArea, Output, Screen, SoftKind, StationEntry,
+    Wish,
+};
 pub use machine::Phone;
+pub use plan::DialPlan;
 pub use settings::{AudioPath, AudioSettings, PathVolumes, PhoneConfig};
 
 #[cfg(test)]

@@ -9,7 +9,8 @@
 //! - Laying the handset down closes only the handset's path: a call moved to the speaker goes on.
 
 use super::calls::{Call, Phase};
-use super::machine::{Activity, Asked, Phone, Recall};
+use super::machine::{Activity, Phone, Recall};
+use super::outcomes::Asked;
 use super::settings::AudioPath;
 use super::timer::{Timer, after};
 use crate::audio::Tone;

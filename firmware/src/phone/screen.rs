@@ -2,7 +2,8 @@
 
 use super::calls::{Call, Phase};
 use super::dial::Entry;
-use super::io::{Look, Screen};
+use super::io::{Invitation, Login, Look, Notice, Screen};
+use super::list::{List, ListKind};
 use super::machine::{Activity, Phone};
 use crate::genesys::id::ConversationId;
 use crate::genesys::model::CallState;
@@ -26,6 +27,8 @@ pub(super) enum Front<'a> {
     Ringing(&'a Call),
     /// This call is on hold, and the user is nowhere.
     Held(&'a Call),
+    /// The user chooses from a list.
+    List(&'a List),
     /// Nothing.
     Idle,
 }
@@ -54,6 +57,9 @@ impl Phone {
                 waiting.map_or(over, Front::Ringing)
             }
             Activity::Idle => {
+                if let Some(list) = self.shown_list() {
+                    return Front::List(list);
+                }
                 let focus = self.focus_call();
                 let held = focus.filter(|call| at_rest && call.phase() == Phase::Held);
                 match (focus, waiting) {
@@ -85,12 +91,12 @@ impl Phone {
             None => self.clock.clone(),
         };
         let front = self.front_id();
-        screen.lines = self
+        let others = self
             .calls
             .iter()
             .filter(|call| call.is_live() && !call.rejecting && Some(call.id()) != front)
-            .map(|call| self.line(call))
-            .collect();
+            .map(|call| self.line(call));
+        screen.lines.extend(others);
         for (index, key) in self.soft_keys().into_iter().enumerate() {
             if let Some(key) = key {
                 key.label(self.words)
@@ -176,6 +182,7 @@ impl Phone {
                 call.who(words),
                 words.lift_to_resume.to_owned(),
             ),
+            Front::List(list) => return self.list_screen(*list),
             Front::Idle => return self.idle_screen(),
         };
         Screen {
@@ -210,23 +217,68 @@ impl Phone {
 
     /// The heading of the notice that matters most, if there is one: for the local API.
     pub fn trouble(&self) -> Option<String> {
-        let notice = self
-            .notices
-            .iter()
-            .max_by_key(|notice| notice.importance())?;
+        let notice = self.trouble_in_front()?;
         Some(self.words.notice(notice).0.to_owned())
+    }
+
+    /// The notice that matters most.
+    pub(super) fn trouble_in_front(&self) -> Option<&Notice> {
+        self.notices.iter().max_by_key(|notice| notice.importance())
+    }
+
+    /// The chosen row in the big line, those after it below.
+    fn list_screen(&self, list: List) -> Screen {
+        let words = self.words;
+        let rows = self.rows(list.kind);
+        let at = list.at.min(rows.len().saturating_sub(1));
+        let number = |index: usize| match list.kind {
+            ListKind::About => String::new(),
+            _ => format!("{} ", index + 1),
+        };
+        let text = |index: usize| {
+            rows.get(index)
+                .map(|row| format!("{}{}", number(index), row.text))
+                .unwrap_or_default()
+        };
+        Screen {
+            look: Look::Idle,
+            title: words.list(list.kind).to_owned(),
+            main: text(at),
+            detail: rows.get(at).map_or("", |row| row.detail).to_owned(),
+            lines: (at + 1..rows.len()).map(text).collect(),
+            ..Screen::default()
+        }
+    }
+
+    /// What the idle screen invites to, if somebody has to log in and nothing stands in the way.
+    pub(super) fn invitation(&self) -> Option<&Invitation> {
+        match &self.login {
+            Login::Out(invitation) if self.trouble_in_front().is_none_or(Notice::is_of_login) => {
+                Some(invitation)
+            }
+            _ => None,
+        }
     }
 
     fn idle_screen(&self) -> Screen {
         let words = self.words;
+        if let Some(invitation) = self.invitation() {
+            return Screen {
+                look: Look::Idle,
+                title: words.please_log_in.to_owned(),
+                main: invitation.address.clone(),
+                detail: words.scan_or_open.to_owned(),
+                code: invitation.link.expose().to_owned(),
+                ..Screen::default()
+            };
+        }
         let agent = self.agent.expose().trim();
         let title = if agent.is_empty() {
             words.product
         } else {
             agent
         };
-        let notice = self.notices.iter().max_by_key(|notice| notice.importance());
-        let (look, main, detail) = if let Some(notice) = notice {
+        let (look, main, detail) = if let Some(notice) = self.trouble_in_front() {
             let (heading, hint) = words.notice(notice);
             let look = if notice.importance() > 0 {
                 Look::Trouble

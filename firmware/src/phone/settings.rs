@@ -1,6 +1,7 @@
 //! What can be set: by the configuration at start, by `PATCH /audio` and the keys later.
 
 use super::digit_map::DigitMap;
+use super::plan::DialPlan;
 use crate::audio::TonePlan;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -14,6 +15,10 @@ pub struct PhoneConfig {
     pub inter_digit_timeout: Duration,
     /// Numbers that are complete without waiting, e.g. `112`, `[2-9]xxx`. Empty: only `#` and the time-out dial.
     pub digit_map: DigitMap,
+    /// Prefixes, speed dials, voicemail.
+    pub plan: DialPlan,
+    /// What the menu's "About" shows, line by line: version, address of the page.
+    pub about: Vec<String>,
     /// First id of the phone's own commands; each further one is 2 higher, so that one who counts the odd numbers
     /// never meets it.
     pub first_command: u64,
@@ -29,6 +34,8 @@ impl Default for PhoneConfig {
             // enough that nobody lays the handset down again.
             inter_digit_timeout: Duration::from_secs(4),
             digit_map: DigitMap::default(),
+            plan: DialPlan::default(),
+            about: Vec::new(),
             first_command: 0,
             audio: AudioSettings::default(),
         }

@@ -1,6 +1,7 @@
 //! Every word the phone shows, in one table per language.
 
-use super::io::Notice;
+use super::io::{Notice, Wish};
+use super::list::ListKind;
 use super::settings::AudioPath;
 use crate::softphone::{SdkError, SdkErrorType};
 
@@ -57,6 +58,27 @@ pub(super) struct Strings {
     pub transfer_elsewhere: &'static str,
     pub conference_elsewhere: &'static str,
 
+    pub speed_dials: &'static str,
+    pub voicemail: &'static str,
+    pub station: &'static str,
+    pub station_ours: &'static str,
+    pub station_taken: &'static str,
+    pub log_out: &'static str,
+    pub stay: &'static str,
+    pub about: &'static str,
+    pub menu: &'static str,
+    pub choose_station: &'static str,
+    pub log_out_question: &'static str,
+    pub please_log_in: &'static str,
+    pub scan_or_open: &'static str,
+    pub looking_for_stations: &'static str,
+    pub taking_station: &'static str,
+    pub no_stations: &'static str,
+    pub no_speed_dial: &'static str,
+    pub stations_not_found: &'static str,
+    pub station_not_taken: &'static str,
+    pub not_logged_out: &'static str,
+
     pub missed_one: &'static str,
     pub missed_many: &'static str,
 
@@ -79,6 +101,14 @@ pub(super) struct Strings {
     pub soft_swap: &'static str,
     pub soft_new: &'static str,
     pub soft_redial: &'static str,
+    pub soft_dials: &'static str,
+    pub soft_menu: &'static str,
+    pub soft_select: &'static str,
+    pub soft_up: &'static str,
+    pub soft_down: &'static str,
+    pub soft_back: &'static str,
+    pub soft_stations: &'static str,
+    pub soft_take_back: &'static str,
 
     notices: Notices,
 }
@@ -91,6 +121,7 @@ struct Notices {
     cloud_unreachable: (&'static str, &'static str),
     tls_trouble: (&'static str, &'static str),
     no_station: (&'static str, &'static str),
+    station_taken: (&'static str, &'static str),
     station_not_webrtc: (&'static str, &'static str),
     sound_missing: (&'static str, &'static str),
     sound_busy: (&'static str, &'static str),
@@ -148,6 +179,27 @@ pub(super) static ENGLISH: Strings = Strings {
     transfer_elsewhere: "Transfer in Genesys Cloud",
     conference_elsewhere: "Conference in Genesys Cloud",
 
+    speed_dials: "Speed dials",
+    voicemail: "Voicemail",
+    station: "Station",
+    station_ours: "In use by this phone",
+    station_taken: "In use by somebody else",
+    log_out: "Log out",
+    stay: "Stay logged in",
+    about: "About",
+    menu: "Menu",
+    choose_station: "Choose a station",
+    log_out_question: "Log out?",
+    please_log_in: "Please log in",
+    scan_or_open: "Scan the code or open this address",
+    looking_for_stations: "Looking for stations...",
+    taking_station: "Taking the station...",
+    no_stations: "You have no WebRTC phone yet",
+    no_speed_dial: "No speed dial on this key",
+    stations_not_found: "Stations cannot be listed",
+    station_not_taken: "The station cannot be used",
+    not_logged_out: "Could not log out, try again",
+
     missed_one: "Missed call: ",
     missed_many: " missed calls, last: ",
 
@@ -170,13 +222,22 @@ pub(super) static ENGLISH: Strings = Strings {
     soft_swap: "Swap",
     soft_new: "New",
     soft_redial: "Redial",
+    soft_dials: "Dials",
+    soft_menu: "Menu",
+    soft_select: "Select",
+    soft_up: "Up",
+    soft_down: "Down",
+    soft_back: "Back",
+    soft_stations: "Choose",
+    soft_take_back: "Take it",
 
     notices: Notices {
         connecting: ("Connecting...", "This takes a few seconds"),
         login_needed: ("Please log in", "The login is missing or expired"),
         cloud_unreachable: ("No connection", "Trying again; check the network"),
         tls_trouble: ("Not secure", "Check the clock and certificates"),
-        no_station: ("No station", "Choose this phone in Genesys Cloud"),
+        no_station: ("No station", "Choose one: menu, Station"),
+        station_taken: ("Station taken", "In use elsewhere; take it back?"),
         station_not_webrtc: ("Wrong station", "Choose a WebRTC phone instead"),
         sound_missing: ("No sound", "Not found: "),
         sound_busy: ("No sound", "In use elsewhere: "),
@@ -194,6 +255,7 @@ impl Strings {
             Notice::CloudUnreachable => (words.cloud_unreachable, ""),
             Notice::TlsTrouble => (words.tls_trouble, ""),
             Notice::NoStation => (words.no_station, ""),
+            Notice::StationTaken => (words.station_taken, ""),
             Notice::StationNotWebRtc => (words.station_not_webrtc, ""),
             Notice::SoundMissing { device } => (words.sound_missing, device.as_str()),
             Notice::SoundBusy { device } => (words.sound_busy, device.as_str()),
@@ -208,6 +270,26 @@ impl Strings {
             SdkErrorType::InvalidToken => self.log_in_again,
             SdkErrorType::Initialization => self.no_connection,
             _ => otherwise,
+        }
+    }
+
+    /// Heading of a list.
+    pub fn list(&self, kind: ListKind) -> &'static str {
+        match kind {
+            ListKind::Menu => self.menu,
+            ListKind::SpeedDials => self.speed_dials,
+            ListKind::Stations => self.choose_station,
+            ListKind::LogOut => self.log_out_question,
+            ListKind::About => self.about,
+        }
+    }
+
+    /// What a wish that failed is told as.
+    pub fn refused(&self, wish: &Wish) -> &'static str {
+        match wish {
+            Wish::ListStations => self.stations_not_found,
+            Wish::UseStation(_) | Wish::TakeStationBack => self.station_not_taken,
+            Wish::LogOut => self.not_logged_out,
         }
     }
 

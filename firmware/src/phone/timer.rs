@@ -25,6 +25,8 @@ pub(super) enum Timer {
     HoldConfirm,
     /// A short message on the display.
     Message,
+    /// A list nobody works with.
+    List,
     /// The volume bar on the display.
     Level,
     /// The next second of the call's duration.
@@ -32,7 +34,7 @@ pub(super) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::InterDigit,
         Self::NothingDialed,
         Self::EntryForgotten,
@@ -43,6 +45,7 @@ impl Timer {
         Self::Beep,
         Self::HoldConfirm,
         Self::Message,
+        Self::List,
         Self::Level,
         Self::Second,
     ];
@@ -73,6 +76,8 @@ pub(super) mod after {
     pub const HOLD_CONFIRM: Duration = Duration::from_secs(5);
     /// Time to look up and read one line.
     pub const MESSAGE: Duration = Duration::from_secs(4);
+    /// Somebody was called away while choosing: the display goes back to what it shows at rest.
+    pub const LIST: Duration = Duration::from_secs(30);
     /// Longer than between two presses of a volume key.
     pub const LEVEL: Duration = Duration::from_secs(2);
 }
@@ -124,8 +129,13 @@ mod tests {
         }
         timers.stop(Timer::Second);
         assert!(!timers.is_running(Timer::Second) && timers.is_running(Timer::Level));
-        assert_eq!(timers.next(), Some(start + Duration::from_secs(10)));
-        assert_eq!(timers.take_due(start + Duration::from_secs(9)), None);
+        // The last of them, the second, was stopped.
+        let soonest = 20 - (Timer::ALL.len() as u64 - 2);
+        assert_eq!(timers.next(), Some(start + Duration::from_secs(soonest)));
+        assert_eq!(
+            timers.take_due(start + Duration::from_secs(soonest - 1)),
+            None
+        );
         let mut last = start;
         for _ in 0..Timer::ALL.len() - 1 {
             let (_, at) = timers

@@ -1,11 +1,12 @@
 //! Setting the phone up: its error, and starting the parts that run beside the loop.
 
 use super::{Finger, Wake, sound};
+use crate::device::Private;
 use crate::device::config::Config;
 use crate::device::key;
 use crate::genesys::{Cloud, CloudConfig, CloudError, TokenSource};
 use crate::panel::{Credentials, EventLog, Panel, PanelConfig, PanelError};
-use crate::phone::AudioPath;
+use crate::phone::{AudioPath, DialPlan};
 use offhook_board::Board;
 use offhook_hal::audio::{CaptureSpec, PlaybackSpec};
 use offhook_hal::virtual_board::VirtualPanel;
@@ -157,6 +158,16 @@ pub fn cloud_config(config: &Config) -> CloudConfig {
             .map(PathBuf::from),
         resource: uuid::Uuid::new_v4().to_string(),
         ipv6_candidates: false,
+    }
+}
+
+/// What the keys call.
+pub(super) fn dial_plan(config: &Config) -> DialPlan {
+    let voicemail = &config.phone.voicemail;
+    DialPlan {
+        speed_dials: config.speed_dial.clone(),
+        prefixes: config.prefix.clone(),
+        voicemail: (!voicemail.is_empty()).then(|| Private::from(voicemail.as_str())),
     }
 }
 

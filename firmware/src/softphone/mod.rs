@@ -47,6 +47,7 @@ use crate::genesys::signal::{Candidate, Reply};
 use crate::media::PeerEvent;
 pub use engine::Softphone;
 pub use event::{Event, SdkError, SdkErrorType};
+pub(crate) use params::validate as validate_start;
 
 /// Correlates a REST request with its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

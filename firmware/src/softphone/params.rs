@@ -17,7 +17,7 @@ pub(super) const MAX_DIGITS: usize = 64;
 ///
 /// # Errors
 /// `invalid_options`, with the field's API name in `details.field`.
-pub(super) fn validate(params: &StartSoftphoneSessionParams) -> Result<(), SdkError> {
+pub(crate) fn validate(params: &StartSoftphoneSessionParams) -> Result<(), SdkError> {
     one_target(params)?;
     queue_only(params)?;
     if let Some(number) = &params.phone_number {

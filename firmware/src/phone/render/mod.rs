@@ -9,6 +9,7 @@
 //! | [soft 1][soft 2][soft 3][soft 4]|
 //! +--------------------------------+
 //! ```
+mod code;
 mod colors;
 mod layout;
 mod text;
@@ -51,6 +52,9 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn draw(&mut self, screen: &Screen) {
+        if !screen.code.is_empty() && self.draw_with_code(screen) {
+            return;
+        }
         let Size { width, height } = self.frame.size();
         let layout = self.layout;
         let has_soft_keys = screen.soft_keys.iter().any(|label| !label.is_empty());

@@ -95,6 +95,10 @@ fn every_soft_key_and_detail_is_whole_on_a_small_display() {
     let layout = Layout::of(Size::new(128, 64));
     for (state, steps) in STATES {
         let screen = screen(steps);
+        if !screen.code.is_empty() {
+            // Its text is wrapped.
+            continue;
+        }
         for label in &screen.soft_keys {
             assert!(
                 text::fits(label, 128 / 4 - 2 * layout.soft_gap, layout.soft),
@@ -140,6 +144,46 @@ fn the_small_display_in_letters() {
     insta::assert_snapshot!(text);
 }
 
+/// What a camera sees of the code: the display's pixels, each a few of the camera's.
+fn scanned(frame: &Framebuffer) -> Option<String> {
+    const ZOOM: usize = 3;
+    let size = frame.size();
+    let (width, height) = (size.width as usize, size.height as usize);
+    let mut image =
+        rqrr::PreparedImage::prepare_from_greyscale(width * ZOOM, height * ZOOM, |x, y| {
+            let point = Point::new((x / ZOOM) as i32, (y / ZOOM) as i32);
+            frame.pixel(point).map_or(0, |color| color.g() << 2)
+        });
+    let grid = image.detect_grids().into_iter().next()?;
+    Some(grid.decode().ok()?.1)
+}
+
+#[test]
+fn the_code_to_log_in_can_be_scanned() {
+    let state = screen(&["login out"]);
+    for link in [
+        "HTTP://DESK-7.LOCAL:8321/L/7F3K9Q",
+        "HTTPS://192.168.178.105:8321/L/7F3K9Q",
+        "HTTPS://[FE80::5054:FF:FE12:3456]:8321/L/7F3K9Q",
+    ] {
+        for size in [(128, 64), (240, 135), (320, 240)] {
+            let screen = Screen {
+                code: link.to_owned(),
+                ..state.clone()
+            };
+            let read = scanned(&drawn(&screen, size));
+            assert_eq!(read.as_deref(), Some(link), "{size:?}");
+        }
+    }
+    // No room for a code: the address as text.
+    assert_eq!(scanned(&drawn(&state, (128, 32))), None);
+    let without = Screen {
+        code: String::new(),
+        ..state.clone()
+    };
+    assert!(drawn(&state, (128, 32)) == drawn(&without, (128, 32)));
+}
+
 fn any_look() -> impl Strategy<Value = Look> {
     prop::sample::select(vec![
         Look::Idle,
@@ -162,12 +206,13 @@ proptest! {
         lines in prop::collection::vec(any::<String>(), 0..9),
         look in any_look(),
         level in any::<Option<u8>>(),
+        code in prop_oneof![Just(String::new()), any::<String>()],
         width in 1..=320_u32,
         height in 1..=240_u32,
     ) {
         let [title, corner, main, detail, one, two, three, four] = texts;
         let soft_keys = [one, two, three, four];
-        let screen = Screen { title, corner, main, detail, lines, soft_keys, look, level, ..Screen::default() };
+        let screen = Screen { title, corner, main, detail, lines, soft_keys, look, level, code, ..Screen::default() };
         drawn(&screen, (width, height));
     }
 }

@@ -92,6 +92,77 @@ pub(super) fn draw(
     }
 }
 
+/// Draws `text` into `area` from its top, in as many lines as it takes, in the largest face whose lines all fit; what
+/// does not fit in the smallest is left out. Returns the height used.
+pub(super) fn draw_wrapped(
+    frame: &mut Framebuffer,
+    area: Rectangle,
+    text: &str,
+    faces: &[Face],
+    ink: Rgb565,
+) -> u32 {
+    let text = letters(text);
+    let lines_of = |face: &Face| wrapped(&text, face.room(area.size.width));
+    let fitting = faces.iter().find(|face| {
+        let lines = lines_of(face).len() as u32;
+        lines * face.letter().height <= area.size.height
+    });
+    let Some(face) = fitting.or(faces.last()) else {
+        return 0;
+    };
+    let height = face.letter().height;
+    let mut used = 0;
+    for line in lines_of(face) {
+        if used + height > area.size.height {
+            break;
+        }
+        let row = Rectangle::new(
+            area.top_left + Point::new(0, used as i32),
+            Size::new(area.size.width, height),
+        );
+        draw(
+            frame,
+            row,
+            &line,
+            std::slice::from_ref(face),
+            Cut::Back,
+            Align::Left,
+            ink,
+        );
+        used += height;
+    }
+    used
+}
+
+/// `text` in lines of at most `room` letters, broken behind spaces and the marks of an address where there are some.
+fn wrapped(text: &str, room: usize) -> Vec<String> {
+    let room = room.max(1);
+    let mut lines = Vec::new();
+    let mut rest: Vec<char> = text.trim().chars().collect();
+    while rest.len() > room {
+        let is_break = |letter: &char| matches!(letter, ' ' | '/' | ':' | '.' | '-');
+        // A space may stand behind the last letter.
+        let at = match rest[..=room].iter().rposition(is_break) {
+            Some(at) if at < room => at + 1,
+            Some(at) if rest[at] == ' ' => at,
+            _ => rest[..room]
+                .iter()
+                .rposition(is_break)
+                .map_or(room, |at| at + 1),
+        };
+        let tail = rest.split_off(at);
+        lines.push(String::from_iter(&rest).trim_end().to_owned());
+        rest = tail
+            .into_iter()
+            .skip_while(|letter| *letter == ' ')
+            .collect();
+    }
+    if !rest.is_empty() {
+        lines.push(rest.into_iter().collect());
+    }
+    lines
+}
+
 /// Width of `text` in the first face.
 pub(super) fn width_of(text: &str, faces: &[Face]) -> u32 {
     let letters = letters(text).chars().count() as u32;
@@ -374,6 +445,25 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(letters(text), plain, "{text}");
+        }
+    }
+
+    #[test]
+    fn long_text_is_broken_where_it_may() {
+        for (text, room, lines) in [
+            ("", 5, &[][..]),
+            ("short", 5, &["short"]),
+            ("two words", 5, &["two", "words"]),
+            ("two  words", 5, &["two", "words"]),
+            ("abcdefgh", 3, &["abc", "def", "gh"]),
+            (
+                "desk-7.local:8321/L/7F",
+                12,
+                &["desk-7.", "local:8321/", "L/7F"],
+            ),
+            ("abc de", 0, &["a", "b", "c", "d", "e"]),
+        ] {
+            assert_eq!(wrapped(text, room), lines, "{text} {room}");
         }
     }
 

@@ -6,7 +6,10 @@ use crate::genesys::id::{ConversationId, Jid, SessionId};
 use crate::genesys::model::{CallState, Direction, RawJson};
 use crate::genesys::rest::StartSoftphoneSessionParams;
 use crate::media::ConnectionState;
-use crate::phone::{AudioSettings, Input, Notice, NoticeArea, Output, Phone, PhoneConfig, Screen};
+use crate::phone::{
+    AudioSettings, Input, Invitation, Login, Notice, NoticeArea, Output, Phone, PhoneConfig,
+    Screen, StationEntry, Wish,
+};
 use crate::softphone::event::{CallView, PendingSession, Remote, SessionRef};
 use crate::softphone::{Command, CommandId, CommandReply, Event, SdkError, SdkErrorType};
 use offhook_hal::{HalEvent, HookState, Key, KeyAction};
@@ -118,6 +121,32 @@ impl Bench {
                 station: Some((*station).to_owned()),
             }),
             ["clock", time] => self.handle(Input::Clock((*time).to_owned())),
+            ["login", "in"] => self.handle(Input::Login(Login::In)),
+            ["login", "out"] => self.handle(Input::Login(Login::Out(Invitation {
+                address: "desk-7.local:8321/L/7F3K9Q".into(),
+                link: Private::from("HTTP://DESK-7.LOCAL:8321/L/7F3K9Q"),
+            }))),
+            // `name`, `name=ours`, `name=taken`.
+            ["stations", names @ ..] => {
+                let entry = |name: &&str| {
+                    let (name, state) = name.split_once('=').unwrap_or((*name, ""));
+                    StationEntry {
+                        id: name.into(),
+                        name: name.into(),
+                        is_taken: state == "taken",
+                        is_ours: state == "ours",
+                    }
+                };
+                self.handle(Input::Stations(names.iter().map(entry).collect()));
+            }
+            ["refused", wish] => {
+                let wish = match *wish {
+                    "list" => Wish::ListStations,
+                    "log-out" => Wish::LogOut,
+                    _ => Wish::TakeStationBack,
+                };
+                self.handle(Input::Refused(wish));
+            }
             ["notice", name] => self.handle(Input::Notice(notice(name))),
             ["over", "cloud"] => self.handle(Input::NoticeOver(NoticeArea::Cloud)),
             ["over", "station"] => self.handle(Input::NoticeOver(NoticeArea::Station)),
@@ -282,6 +311,12 @@ impl Bench {
                     said
                 }
                 Output::Audio(command) => audio_in_words(command),
+                Output::Wish(wish) => match wish {
+                    Wish::ListStations => "wish stations".to_owned(),
+                    Wish::UseStation(id) => format!("wish use {id}"),
+                    Wish::TakeStationBack => "wish take back".to_owned(),
+                    Wish::LogOut => "wish log-out".to_owned(),
+                },
                 Output::Path(path) => format!("path {path:?}").to_lowercase(),
                 Output::Talk(None) => "talk none".to_owned(),
                 Output::Talk(Some(session)) => {
@@ -348,8 +383,17 @@ fn pending(of: SessionRef) -> PendingSession {
 fn command_in_words(command: &Command) -> String {
     match command {
         Command::Start(params) => {
-            let number = params.phone_number.as_ref().expect("a number");
-            format!("start {}", number.expose())
+            let number = params.phone_number.as_ref().map(Private::expose);
+            let target = [
+                number,
+                params.call_user_id.as_deref(),
+                params.call_queue_id.as_deref(),
+            ];
+            let target = target.into_iter().flatten().collect::<Vec<_>>().join("+");
+            match &params.call_from_queue_id {
+                Some(queue) => format!("start {target} from {queue}"),
+                None => format!("start {target}"),
+            }
         }
         Command::Accept(id) => format!("accept {id}"),
         Command::Reject(id) => format!("reject {id}"),
@@ -423,6 +467,7 @@ fn notice(name: &str) -> Option<Notice> {
         "unreachable" => Notice::CloudUnreachable,
         "tls" => Notice::TlsTrouble,
         "station" => Notice::NoStation,
+        "station-taken" => Notice::StationTaken,
         "wrong-station" => Notice::StationNotWebRtc,
         "sound-missing" => Notice::SoundMissing {
             device: "hw:1".to_owned(),

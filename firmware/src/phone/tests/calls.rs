@@ -28,9 +28,9 @@ fn lifting_answers_and_laying_down_ends() {
 #[test]
 fn the_event_and_the_proposal_come_in_either_order() {
     check(
-        "A alerting ->
+        "A alerting -> ring on; line1 fast
          A pending ->
-         A rings -> ring on; line1 fast
+         A rings ->
          A retracted -> ring off; line1 off
          A gone ->",
     );
@@ -39,6 +39,37 @@ fn the_event_and_the_proposal_come_in_either_order() {
          screen -> Incoming call / Unknown caller
          D rings ->
          tap soft1 -> accept D; ring off; path speaker; volume 60; listen on; speaker on; line1 on",
+    );
+}
+
+/// Fails without it: whoever lifted between the event and the proposal heard the dial tone.
+#[test]
+fn lifting_before_the_proposal_answers() {
+    check(
+        "A alerting -> ring on; line1 fast
+         lift -> accept A; ring off; listen on; line1 on
+         screen -> Answering... / Alice / +1 317-555-0100
+         A rings ->
+         A accepted ->
+         A connected -> talk A
+         done accept A ->",
+    );
+    // The proposal never came: another device may have taken it.
+    check(
+        "A alerting -> ring on; line1 fast
+         lift -> accept A; ring off; listen on; line1 on
+         fail accept A -> tone waiting; line1 fast
+         screen -> Incoming call / Alice / The call could not be answered",
+    );
+}
+
+/// Fails without it: the phone rang for calls that can only be answered where the station is.
+#[test]
+fn a_phone_whose_station_is_away_does_not_ring_for_an_event_alone() {
+    check(
+        "notice station-taken -> message slow
+         A alerting ->
+         A rings -> ring on; line1 fast",
     );
 }
 

@@ -196,13 +196,13 @@ fn a_call_comes_while_dialing() {
 #[test]
 fn redial_calls_the_last_number() {
     check(
-        "soft -> |||New
+        "soft -> ||Menu|New
          tap redial ->
          screen -> Offhook / Ready / No number to call again yet
          lift -> listen on; tone dial; line1 on
          type 12# -> tone off; start 12
          rest -> listen off; line1 off
-         soft -> Redial|||New
+         soft -> Redial||Menu|New
          tap redial -> start 12; path speaker; volume 60; listen on; speaker on; line1 on
          tap redial ->
          tap speaker -> listen off; speaker off; line1 off

@@ -6,6 +6,7 @@ mod bench;
 mod calls;
 mod dialing;
 mod in_call;
+mod menu;
 mod paths;
 mod privacy;
 mod random;

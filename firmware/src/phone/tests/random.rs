@@ -27,6 +27,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         "active B",
         "notice login",
         "notice none",
+        "login in",
+        "login out",
+        "stations Desk-7=ours Home",
+        "refused list",
         r#"api {"path":"speaker","mute":true}"#,
         r#"api {"path":"handset","mute":false}"#,
         r#"api {"path":"headset","volume":{"headset":3}}"#,
@@ -121,6 +125,8 @@ fn run(script: &[Step]) {
     }
     world.take(&bench.step("rest"));
     world.take(&bench.step("notice none"));
+    world.take(&bench.step("tap back"));
+    world.take(&bench.step("tap back"));
     world.take(&bench.step("wait 120s"));
     for (what, how) in &world.0 {
         let is_quiet = how == "off" || how == "none";
@@ -137,10 +143,10 @@ fn run(script: &[Step]) {
 /// Commands are said among the outputs, but do not sound or light.
 fn bench_command(what: &str) -> bool {
     [
-        "start", "accept", "reject", "end", "mute", "unmute", "hold", "resume", "dtmf",
+        "start", "accept", "reject", "end", "mute", "unmute", "hold", "resume", "dtmf", "wish",
     ]
     .iter()
-    .any(|command| what == *command || what.starts_with("dtmf "))
+    .any(|command| what.split(' ').next() == Some(command))
 }
 
 fn check(bench: &Bench, world: &World, lifted: bool) {

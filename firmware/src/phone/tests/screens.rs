@@ -3,10 +3,19 @@ use super::bench::{Bench, in_words};
 use crate::phone::Screen;
 
 /// Every state a user meets, and the steps that lead there.
-pub(in crate::phone) const STATES: [(&str, &[&str]); 23] = [
+pub(in crate::phone) const STATES: [(&str, &[&str]); 29] = [
     ("just switched on", &[]),
     ("idle", &["over cloud"]),
     ("login needed", &["notice login"]),
+    ("logged out", &["login in", "login out", "notice login"]),
+    ("menu", &["login in", "tap ok"]),
+    ("log out?", &["login in", "tap ok", "tap down", "tap ok"]),
+    (
+        "stations",
+        &["stations WebRTC-Desk-7=ours Home-office Desk-8=taken"],
+    ),
+    ("station taken", &["notice station-taken"]),
+    ("about", &["tap ok", "tap 2"]),
     ("connecting", &["notice connecting"]),
     ("missed calls", &["A rings", "A cancelled", "A gone"]),
     ("ringing", &["A rings"]),

@@ -71,7 +71,7 @@ fn the_most_important_notice_wins() {
          notice connecting ->
          screen -> Ann (14:05) / Connecting... / This takes a few seconds
          notice station -> message slow
-         screen -> Ann (14:05) / No station / Choose this phone in Genesys Cloud
+         screen -> Ann (14:05) / No station / Choose one: menu, Station
          notice wrong-station ->
          screen -> Ann (14:05) / Wrong station / Choose a WebRTC phone instead
          notice sound-busy ->
