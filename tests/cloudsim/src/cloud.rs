@@ -9,7 +9,7 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::engine::{LegCommand, LegInput};
-use crate::gateway::{Leg, LegConfig, LegEvent};
+use crate::gateway::{Leg, LegConfig, LegEvent, Patchbay};
 use crate::journal::{LogEntry, LogKind};
 use crate::world::{Work, World};
 
@@ -25,6 +25,7 @@ pub(crate) struct Cloud {
     lines: broadcast::Sender<LogEntry>,
     stop: watch::Sender<bool>,
     legs: Mutex<HashMap<String, LegHandle>>,
+    patchbay: Patchbay,
 }
 
 /// A media leg, as soon as it exists, and the way to tell it something in order.
@@ -44,6 +45,7 @@ impl Cloud {
             lines: broadcast::Sender::new(LINES_BEHIND),
             stop: watch::Sender::new(false),
             legs: Mutex::default(),
+            patchbay: Patchbay::default(),
         });
         cloud.spawn(drive(cloud.clone()));
         cloud
@@ -252,7 +254,7 @@ async fn run_leg(
         };
         let Some(command) = command else { break };
         let closes = command == LegCommand::Close;
-        if let Some(input) = tell(&leg, command).await {
+        if let Some(input) = tell(&cloud, &leg, command).await {
             cloud.leg_input(&session, input);
         }
         if closes {
@@ -270,7 +272,7 @@ async fn pending_or<F: Future + Unpin>(future: &mut Option<F>) -> F::Output {
 }
 
 /// Carries one command to the leg.
-async fn tell(leg: &Leg, command: LegCommand) -> Option<LegInput> {
+async fn tell(cloud: &Cloud, leg: &Leg, command: LegCommand) -> Option<LegInput> {
     match command {
         LegCommand::Answer(sdp) => match leg.answer(&sdp).await {
             Ok(()) => None,
@@ -298,6 +300,11 @@ async fn tell(leg: &Leg, command: LegCommand) -> Option<LegInput> {
             };
             set.err()
                 .map(|error| LegInput::Failed(format!("far end: {error:#}")))
+        }
+        LegCommand::Mix(mix) => {
+            let set = leg.set_mix(mix, cloud.patchbay.clone()).await;
+            set.err()
+                .map(|error| LegInput::Failed(format!("several parties: {error:#}")))
         }
         LegCommand::Reoffer {
             ice_restart,

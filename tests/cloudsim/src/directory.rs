@@ -41,6 +41,8 @@ pub struct User {
     pub default_station: bool,
     /// The resource bound last, given again to a client that asks for none.
     pub last_resource: Option<String>,
+    /// The channel on which the persistent connection was set up eagerly last.
+    pub eager_on: Option<String>,
 }
 
 /// An access token.
@@ -97,6 +99,7 @@ impl Directory {
             associated_since: now,
             default_station: spec.station,
             last_resource: None,
+            eager_on: None,
             id: id.clone(),
             spec,
         };

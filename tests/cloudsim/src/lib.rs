@@ -30,10 +30,10 @@ pub mod tls;
 mod world;
 pub mod xml;
 
-pub use engine::{CallReport, CallState};
+pub use engine::{CallReport, CallState, PersistentState};
 pub use faults::{Fault, IqFault, RestFault};
 pub use journal::{LogEntry, LogKind, Violation, ViolationKind};
-pub use simulator::{Handle, Simulator, UserStatus};
+pub use simulator::{Handle, SessionReport, Simulator, UserStatus};
 pub use spec::{
     Form, InboundOrder, InboundPurpose, InboundSpec, Options, OutboundSpec, OutboundStep, SimUser,
     UserSpec,

@@ -119,6 +119,11 @@ pub struct UserSpec {
     pub line_appearances: u32,
     /// `webRtcPersistentEnabled` of the station.
     pub persistent: bool,
+    /// A persistent connection is set up as soon as a client asks for its events.
+    pub eager: bool,
+    /// A shared session is offered again, with the same ICE and the new conversation, for each
+    /// call it comes to serve (genesys-protocol 5.7).
+    pub renegotiates: bool,
     /// Whether the station is associated with the user: without it nothing rings.
     pub station: bool,
     /// `webRtcForceTurn`: no stun service is told, so the client uses relays only.
@@ -137,6 +142,8 @@ impl Default for UserSpec {
             name: "Agent One".into(),
             line_appearances: 100,
             persistent: false,
+            eager: false,
+            renegotiates: false,
             station: true,
             force_turn: false,
             auto_answer: false,
@@ -252,6 +259,10 @@ pub struct InboundSpec {
     pub gap: Duration,
     /// `inin-autoanswer`, beside the user's own setting.
     pub auto_answer: bool,
+    /// When it rings on a shared session: a propose comes this long after all the same
+    /// (genesys-protocol 6.3, rule 2).
+    #[serde(with = "optional_ms", rename = "lateProposeMs")]
+    pub late_propose: Option<Duration>,
     /// How long it rings before the cloud gives up.
     #[serde(with = "ms", rename = "alertForMs")]
     pub alert_for: Duration,
@@ -275,6 +286,7 @@ impl Default for InboundSpec {
             order: InboundOrder::EventFirst,
             gap: Duration::ZERO,
             auto_answer: false,
+            late_propose: None,
             alert_for: Duration::from_secs(30),
             early_candidates: false,
             end_of_candidates: false,

@@ -12,11 +12,11 @@ use uuid::Uuid;
 use crate::channels::Channels;
 use crate::clock::WallClock;
 use crate::directory::Directory;
-use crate::engine::{Engine, LegCommand, Output, Target, UserFacts};
+use crate::engine::{Engine, LegCommand, Output, PersistentState, Target, UserFacts};
 use crate::faults::Faults;
 use crate::gateway::LegConfig;
 use crate::journal::{Journal, LogEntry, LogKind, ViolationKind};
-use crate::spec::{Options, OutboundSpec};
+use crate::spec::{Form, Options, OutboundSpec};
 use crate::streaming::{Socket, render};
 
 /// What the async shell has to do.
@@ -99,6 +99,43 @@ impl World {
             self.carry_out(output);
         }
         self.watch_sockets();
+        self.set_up_eagerly();
+    }
+
+    /// Persistent connections that are to be there before the first call: once for each channel
+    /// on which a client asks for their events.
+    fn set_up_eagerly(&mut self) {
+        let due: Vec<(String, String)> = self
+            .directory
+            .users()
+            .filter(|user| user.spec.eager && user.spec.persistent && user.associated)
+            .filter_map(|user| {
+                let topic = format!("v2.users.{}.persistentconnection", user.id);
+                let channels = self.channels.subscribers(self.now, &topic);
+                let there = |channel: &str| {
+                    let mut sockets = self.sockets.values();
+                    sockets.any(|one| one.channel == channel && one.full.is_some())
+                };
+                let channel = channels.into_iter().find(|one| there(&one.id))?;
+                let again = user.eager_on.as_ref() == Some(&channel.id);
+                (!again).then(|| (user.id.clone(), channel.id.clone()))
+            })
+            .collect();
+        for (user, channel) in due {
+            if let Some(found) = self.directory.user_mut(&user) {
+                found.eager_on = Some(channel);
+            }
+            let (now, leg) = (self.now, self.options.default_leg.clone());
+            if let Some(facts) = self.facts(&user) {
+                // One that is up already stays.
+                let _ = self
+                    .engine
+                    .set_up_eagerly(now, &facts, Form::SdpOverXmpp, leg);
+                while let Some(output) = self.engine.poll() {
+                    self.carry_out(output);
+                }
+            }
+        }
     }
 
     /// When something is due next.
@@ -156,6 +193,9 @@ impl World {
             station: user.associated,
             auto_answer: user.spec.auto_answer,
             expects_metadata: user.spec.expects_metadata,
+            line_appearances: user.spec.line_appearances,
+            persistent: user.spec.persistent,
+            renegotiates: user.spec.renegotiates,
             newest_resource: self.newest_resource(&user.id),
         })
     }
@@ -217,6 +257,34 @@ impl World {
         self.publish(user, "station", message);
     }
 
+    /// Tells a user how the persistent connection is (genesys-protocol 4.6).
+    pub fn publish_persistent(
+        &mut self,
+        user: &str,
+        state: PersistentState,
+        error: Option<&(String, String)>,
+    ) {
+        let Some(found) = self.directory.user(user) else {
+            return;
+        };
+        let mut body = json!({
+            "userId": found.id,
+            "stationId": found.station,
+            "persistentState": state,
+            "eventTime": self.clock.iso(self.now),
+        });
+        if let Some((code, message)) = error {
+            body["errorInfo"] = json!({
+                "text": message,
+                "code": code,
+                "userMessage": message,
+                "userParams": [],
+                "nestedErrorDetails": [],
+            });
+        }
+        self.publish(user, "persistentconnection", json!({"eventBody": body}));
+    }
+
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Stanza {
@@ -261,6 +329,14 @@ impl World {
                     self.publish(&user, "conversations", message);
                     self.publish(&user, "conversations.calls", json!({"eventBody": calls}));
                 }
+            }
+            Output::Persistent { user, state, error } => {
+                self.log(
+                    LogKind::Call,
+                    Some(&user),
+                    format!("persistent connection {state:?}"),
+                );
+                self.publish_persistent(&user, state, error.as_ref());
             }
             Output::OpenLeg {
                 session,

@@ -7,6 +7,10 @@
 //! | `POST /sim/users` | `UserSpec` -> `SimUser` |
 //! | `POST /sim/users/{user}/tokens` | `{"seconds":N}` -> `{"token"}` |
 //! | `POST /sim/users/{user}/station` | `{"associated":bool}` |
+//! | `GET`, `PATCH /sim/users/{user}` | `UserSpec`, or some fields of one |
+//! | `POST /sim/users/{user}/station` | or `{"action":"WebRTCMigration"}`: only the event |
+//! | `GET /sim/users/{user}/sessions` | `SessionReport`s |
+//! | `POST /sim/users/{user}/persistent` | `{"do":"setUp"}`, `{"do":"lose","silently":bool}`, `{"do":"tell","state":"FAILED","code":"..","message":".."}` |
 //! | `POST /sim/calls` | `InboundSpec` -> 201 `{"conversationId"}` |
 //! | `GET /sim/calls`, `GET /sim/calls/{C}` | `CallReport`s |
 //! | `POST /sim/calls/{C}/{verb}` | `answer`, `hangup`, `retract`, `hold`, `resume`, `mute`, `unmute`, `reinvite` |
@@ -20,6 +24,8 @@
 //! | `GET /sim/log?since=N` | log lines |
 //! | `GET /sim/events` | log lines as server-sent events |
 //! | `POST`, `DELETE /sim/faults` | a `Fault`; forget those that wait |
+
+mod users;
 
 use std::convert::Infallible;
 use std::io::Cursor;
@@ -58,8 +64,8 @@ pub(crate) fn router(handle: Handle) -> Router {
         .route("/", get(|| async { Html(PAGE) }))
         .route("/sim/status", get(status))
         .route("/sim/users", post(add_user))
+        .merge(users::router())
         .route("/sim/users/{user}/tokens", post(issue_token))
-        .route("/sim/users/{user}/station", post(station))
         .route("/sim/calls", get(calls).post(place))
         .route("/sim/calls/{call}", get(call))
         .route("/sim/calls/{call}/recording.wav", get(recording))
@@ -133,21 +139,6 @@ async fn issue_token(
     let Json(life) = life?;
     let token = handle.issue_token(&user, Duration::from_secs(life.seconds))?;
     Ok(Json(json!({"token": token})))
-}
-
-#[derive(Deserialize)]
-struct Station {
-    associated: bool,
-}
-
-async fn station(
-    State(handle): State<Handle>,
-    Path(user): Path<String>,
-    station: Result<Json<Station>, JsonRejection>,
-) -> Answer<Json<Value>> {
-    let Json(station) = station?;
-    handle.associate_station(&user, station.associated)?;
-    Ok(Json(json!({})))
 }
 
 async fn place(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::conversation::{CallState, Party, Purpose};
+use super::session::Session;
 use super::{CommandError, Engine, LegCommand, Participant};
 use crate::gateway::Direction;
 use crate::journal::ViolationKind;
@@ -43,7 +44,7 @@ impl Engine {
                 self.end_with(now, id, "client", "success");
                 return Ok(());
             }
-            Some(_) => return self.answer_by_rest(id, participant),
+            Some(_) => return self.answer_by_rest(now, id, participant),
             None => {}
         }
         if state.is_pending() {
@@ -53,7 +54,6 @@ impl Engine {
             )));
         }
         let one = self.find(id, participant)?;
-        let session = one.phone.as_ref().and_then(|phone| phone.session.clone());
         if let Some(muted) = patch.muted {
             one.call.muted = muted;
         }
@@ -63,25 +63,42 @@ impl Engine {
             }
             one.call.held = held;
         }
-        if let Some(session) = session {
-            if let Some(muted) = patch.muted {
-                self.leg(&session, LegCommand::Muted(muted));
-            }
-            if let Some(held) = patch.held {
-                self.leg(&session, LegCommand::Held(held));
-            }
+        if patch.held == Some(false) {
+            self.take_over(now, id, participant);
         }
+        self.rewire(id);
         self.notify_later(now, id);
         Ok(())
     }
 
     /// `PATCH {"state":"connected"}` answers a call on a session that is up already. With a
     /// session per call there is none: the phone has to proceed.
-    fn answer_by_rest(&mut self, id: &str, participant: &str) -> Result<(), CommandError> {
+    fn answer_by_rest(
+        &mut self,
+        now: Duration,
+        id: &str,
+        participant: &str,
+    ) -> Result<(), CommandError> {
         let one = self.find(id, participant)?;
         if one.call.state == CallState::Connected {
             return Ok(());
         }
+        let bound = one.phone.as_ref().and_then(|phone| phone.session.clone());
+        let up = bound
+            .clone()
+            .filter(|session| self.sessions.get(session).is_some_and(Session::is_up));
+        if let Some(session) = up.or_else(|| self.shared_for(id, participant)) {
+            if let Some(proposed) = bound.filter(|bound| *bound != session) {
+                // It crossed a late propose, which is taken back.
+                self.terminate(now, &proposed, "success");
+            }
+            if let Some(phone) = &mut self.find(id, participant)?.phone {
+                phone.session = Some(session);
+            }
+            self.answer_later(now, id, participant);
+            return Ok(());
+        }
+        let one = self.find(id, participant)?;
         let user = one.user.clone().unwrap_or_default();
         self.violate(
             &user,
@@ -250,7 +267,17 @@ impl Engine {
         let Some(new) = self.new_session(id, &participant) else {
             return Err(CommandError::UnknownParticipant(participant));
         };
+        for (other, participant) in self.calls_on(&old) {
+            if let Some(phone) = &mut self.find(&other, &participant)?.phone {
+                phone.session = Some(new.clone());
+            }
+        }
+        let shared = self
+            .sessions
+            .get_mut(&old)
+            .is_some_and(|old| std::mem::take(&mut old.shared));
         if let Some(session) = self.sessions.get_mut(&new) {
+            session.shared = shared;
             session.reinvite = true;
             // The call is connected already: media on the new session changes no state.
             session.established = true;
@@ -272,7 +299,11 @@ impl Engine {
         }
     }
 
-    fn find(&mut self, id: &str, participant: &str) -> Result<&mut Participant, CommandError> {
+    pub(super) fn find(
+        &mut self,
+        id: &str,
+        participant: &str,
+    ) -> Result<&mut Participant, CommandError> {
         self.conversations
             .get_mut(id)
             .ok_or_else(|| CommandError::UnknownConversation(id.to_owned()))?

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::gateway::LegConfig;
+use super::UserFacts;
+use crate::gateway::{FarEndSource, LegConfig};
 use crate::spec::Form;
 
 /// State of one call of one participant (genesys-protocol 4.4).
@@ -115,6 +116,36 @@ pub struct Conversation {
     pub started: Duration,
     /// In the order they came.
     pub participants: Vec<Participant>,
+    /// The consultation that runs.
+    pub consult: Option<Consult>,
+}
+
+/// Somebody is asked about somebody else before a transfer (genesys-protocol 2.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consult {
+    /// `P` of who asks.
+    pub initiator: String,
+    /// `P` of who is to be transferred.
+    pub object: String,
+    /// `P` of who is asked.
+    pub destination: String,
+    /// Whom the initiator speaks to.
+    pub speak_to: SpeakTo,
+}
+
+/// `speakTo`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum SpeakTo {
+    /// To the one who is asked; the other hears music.
+    #[default]
+    Destination,
+    /// To the one to be transferred; who is asked hears music.
+    Object,
+    /// To both, who do not hear each other.
+    Both,
+    /// All to all.
+    Conference,
 }
 
 /// One party.
@@ -144,6 +175,8 @@ pub struct Participant {
     pub call: Call,
     /// Its phone, when the participant is one of ours with a station.
     pub phone: Option<Phone>,
+    /// What it says, when it has a voice and no phone.
+    pub voice: Option<FarEndSource>,
 }
 
 /// One call (communication) of a participant.
@@ -161,6 +194,8 @@ pub struct Call {
     pub held: bool,
     /// The participant is muted.
     pub muted: bool,
+    /// The participant hears hold music while others go on.
+    pub confined: bool,
     /// Since when it is held.
     pub held_since: Option<Duration>,
     /// Since when it is connected.
@@ -191,6 +226,14 @@ pub struct Party {
 pub struct Phone {
     /// The session its media goes over.
     pub session: Option<String>,
+    /// Only one call at a time: `webRtcCallAppearances` is 1.
+    pub one_line: bool,
+    /// `webRtcPersistentEnabled`.
+    pub persistent: bool,
+    /// Its shared session is offered again for each call it comes to serve.
+    pub renegotiates: bool,
+    /// A call that rang on a shared session is proposed this long after all the same.
+    pub late_propose: Option<Duration>,
     /// How SDP travels.
     pub form: Form,
     /// Proposes ask it to answer by itself.
@@ -217,6 +260,32 @@ pub struct Phone {
     pub digits: String,
     /// What happened, with when.
     pub marks: Vec<(String, Duration)>,
+}
+
+impl Phone {
+    /// A user's phone before anything happened.
+    pub(super) fn of(user: &UserFacts, form: Form, leg: LegConfig) -> Self {
+        Self {
+            session: None,
+            one_line: user.line_appearances <= 1,
+            persistent: user.persistent,
+            renegotiates: user.renegotiates,
+            late_propose: None,
+            form,
+            auto_answer: false,
+            offer_to: None,
+            early_candidates: false,
+            end_of_candidates: false,
+            leg,
+            announced: false,
+            answer_after: None,
+            answered_early: false,
+            metadata: 0,
+            expects_metadata: user.expects_metadata,
+            digits: String::new(),
+            marks: Vec::new(),
+        }
+    }
 }
 
 impl Conversation {

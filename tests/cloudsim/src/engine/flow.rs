@@ -67,21 +67,17 @@ impl Engine {
             agent.queue = queue;
         }
         agent.phone = Some(Phone {
-            session: None,
-            form: spec.form,
             auto_answer: spec.auto_answer || user.auto_answer,
             offer_to,
             early_candidates: spec.early_candidates,
             end_of_candidates: spec.end_of_candidates,
-            leg: spec.leg.clone(),
-            announced: false,
-            answer_after: None,
-            answered_early: false,
-            metadata: 0,
-            expects_metadata: user.expects_metadata,
-            digits: String::new(),
+            late_propose: spec.late_propose,
             marks: vec![(CallState::Alerting.as_str().into(), now)],
+            ..Phone::of(user, spec.form, spec.leg.clone())
         });
+        if let Some(caller) = participants.first_mut() {
+            caller.voice = Some(spec.leg.far_end.clone());
+        }
         let participant = agent.id.clone();
         participants.push(agent);
         self.insert(now, &id, "tel:+13175550199", participants);
@@ -139,24 +135,17 @@ impl Engine {
         agent.call.initial = CallState::Contacting;
         agent.queue = queue;
         agent.phone = Some(Phone {
-            session: None,
-            form: spec.form,
             auto_answer: true,
-            offer_to: None,
             early_candidates: spec.early_candidates,
             end_of_candidates: spec.end_of_candidates,
-            leg: spec.leg.clone(),
-            announced: false,
             answer_after: spec.answer_after,
-            answered_early: false,
-            metadata: 0,
-            expects_metadata: user.expects_metadata,
-            digits: String::new(),
             marks: vec![(CallState::Contacting.as_str().into(), now)],
+            ..Phone::of(user, spec.form, spec.leg.clone())
         });
         let mut remote = self.participant(now, far, &callee);
         remote.call.state = CallState::Offering;
         remote.call.initial = CallState::Offering;
+        remote.voice = Some(spec.leg.far_end.clone());
         remote.call.other = Party {
             name: user.name.clone(),
             address: agent.address.clone(),
@@ -202,7 +191,9 @@ impl Engine {
             // A later change may have told it already.
             OutboundStep::Event if !announced => self.notify(now, conversation),
             OutboundStep::Propose if !over => {
-                if let Some(session) = self.new_session(conversation, participant) {
+                if let Some(session) = self.shared_for(conversation, participant) {
+                    self.ring_on(now, conversation, participant, &session);
+                } else if let Some(session) = self.new_session(conversation, participant) {
                     self.propose(now, &session);
                 }
             }
@@ -220,7 +211,9 @@ impl Engine {
         else {
             return;
         };
-        if let Some(session) = self.new_session(conversation, participant) {
+        if let Some(session) = self.shared_for(conversation, participant) {
+            self.ring_on(now, conversation, participant, &session);
+        } else if let Some(session) = self.new_session(conversation, participant) {
             self.mark(now, &session, "offer-only");
             self.prepare(&session, &owner);
         }
@@ -234,6 +227,7 @@ impl Engine {
                 address: address.to_owned(),
                 started: now,
                 participants,
+                consult: None,
             },
         );
     }
@@ -302,6 +296,7 @@ impl Engine {
                 direction: CallDirection::Inbound,
                 held: false,
                 muted: false,
+                confined: false,
                 held_since: None,
                 connected: None,
                 disconnected: None,
@@ -311,6 +306,7 @@ impl Engine {
                 other: Party::default(),
             },
             phone: None,
+            voice: None,
         }
     }
 

@@ -8,6 +8,7 @@
 //! [`Phone`](conversation::Phone), which is served by a session. Sessions are a table of their
 //! own, so that one may serve several calls (Line Appearance 1, persistent connections).
 
+mod audio;
 mod command;
 pub mod conversation;
 mod flow;
@@ -15,6 +16,7 @@ mod offer;
 mod progress;
 mod report;
 mod session;
+mod shared;
 mod signal;
 #[cfg(test)]
 mod tests;
@@ -24,13 +26,14 @@ mod view;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
 use crate::clock::WallClock;
-use crate::gateway::{Direction, FarEndSource, LegConfig};
+use crate::gateway::{Direction, FarEndSource, LegConfig, Mix};
 use crate::journal::ViolationKind;
-use crate::spec::{Deadlines, Timing};
+use crate::spec::{Deadlines, OutboundStep, Timing};
 pub use command::ParticipantPatch;
 pub use conversation::{CallDirection, CallState, Conversation, Participant, Purpose};
 pub use report::{CallReport, Mark};
@@ -54,6 +57,12 @@ pub struct UserFacts {
     pub auto_answer: bool,
     /// Whether a missing metadata request is a violation.
     pub expects_metadata: bool,
+    /// `webRtcCallAppearances` of the station.
+    pub line_appearances: u32,
+    /// `webRtcPersistentEnabled` of the station.
+    pub persistent: bool,
+    /// A shared session is offered again for each call it comes to serve.
+    pub renegotiates: bool,
     /// The full JID bound last.
     pub newest_resource: Option<String>,
 }
@@ -78,6 +87,8 @@ pub enum CloudStanza {
         auto_answer: bool,
         /// `inin-sdp-over-xmpp`.
         sdp_over_xmpp: bool,
+        /// `inin-priv-answer-mode="Auto"`: there is no call behind it.
+        eager: bool,
     },
     /// `<retract>`.
     Retract,
@@ -127,6 +138,8 @@ pub enum LegCommand {
     Muted(bool),
     /// The far end answered: from now on this is heard.
     FarEnd(String),
+    /// Several parties: who hears whom. `None`: one far end again.
+    Mix(Option<Mix>),
     /// Another offer on the same peer.
     Reoffer {
         /// With new ICE credentials.
@@ -159,6 +172,22 @@ pub enum LegInput {
     Failed(String),
 }
 
+/// `persistentState` (genesys-protocol 4.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum PersistentState {
+    /// Nobody knows.
+    Unknown,
+    /// It is up and has no call.
+    Persisted,
+    /// It serves a call.
+    ActiveCall,
+    /// It is gone.
+    Disconnected,
+    /// It could not be made.
+    Failed,
+}
+
 /// What the engine wants done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
@@ -183,6 +212,15 @@ pub enum Output {
         conversation: Value,
         /// For `v2.users.U.conversations.calls`.
         calls: Value,
+    },
+    /// Tell a user about the persistent connection (genesys-protocol 4.6).
+    Persistent {
+        /// Whom.
+        user: String,
+        /// How it is now.
+        state: PersistentState,
+        /// Code and message of an error.
+        error: Option<(String, String)>,
     },
     /// Make a media leg, and its first offer.
     OpenLeg {
@@ -347,6 +385,15 @@ impl Engine {
             } => {
                 self.offer_at_once(now, &conversation, &participant);
             }
+            Timer::LatePropose {
+                conversation,
+                participant,
+            } => self.late_propose(now, &conversation, &participant),
+            Timer::AnswerOnShared {
+                conversation,
+                participant,
+            } => self.answer_on_shared(now, &conversation, &participant),
+            Timer::Persisted { session } => self.persisted(&session),
             Timer::Propose { session } => self.propose(now, &session),
             Timer::StopAlerting {
                 conversation,

@@ -225,7 +225,10 @@ impl Engine {
         let Some(owner) = session.owner.clone() else {
             return;
         };
-        let candidates = std::mem::take(&mut session.local_candidates);
+        let mut candidates = std::mem::take(&mut session.local_candidates);
+        if session.leg.unreachable {
+            candidates.clear();
+        }
         let end = std::mem::take(&mut session.local_end) && session.tells_end_of_candidates;
         let form = session.form;
         let offer = session.offer.clone().unwrap_or_default();

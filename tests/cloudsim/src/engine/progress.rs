@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::conversation::{CallDirection, CallState, Conversation};
+use super::conversation::{CallState, Conversation};
 use super::session::Stage;
-use super::{CommandError, Engine, LegCommand, Timer};
+use super::{CommandError, Engine, Timer};
 use crate::journal::ViolationKind;
 
 impl Engine {
@@ -33,7 +33,8 @@ impl Engine {
                 Ok(())
             }
             CallState::Dialing => {
-                self.connected(now, id);
+                let participant = own.id.clone();
+                self.connected(now, id, &participant);
                 Ok(())
             }
             state => Err(CommandError::Conflict(format!(
@@ -71,7 +72,9 @@ impl Engine {
             .phone
             .as_ref()
             .and_then(|phone| self.sessions.get(phone.session.as_ref()?))
-            .is_none_or(|session| session.stage == Stage::Proposed);
+            .is_none_or(|session| {
+                session.stage == Stage::Proposed || session.conversation != conversation
+            });
         if one.call.state == CallState::Alerting && unanswered {
             self.end_with(now, conversation, "timeout", "timeout");
         }
@@ -82,6 +85,10 @@ impl Engine {
         let Some(session) = self.sessions.get(session) else {
             return;
         };
+        if session.eager && session.participant.is_empty() {
+            let session = session.id.clone();
+            return self.persisted(&session);
+        }
         let (id, participant) = (session.conversation.clone(), session.participant.clone());
         self.tell_the_beginning(now, &id);
         let Some(own) = self
@@ -92,29 +99,40 @@ impl Engine {
             return;
         };
         match own.call.state {
-            CallState::Alerting => self.connected(now, &id),
-            CallState::Contacting => {
-                own.set_state(now, CallState::Dialing, None);
-                let phone = own.phone.as_ref();
-                let early = phone.is_some_and(|phone| phone.answered_early);
-                let after = phone.and_then(|phone| phone.answer_after);
-                self.notify(now, &id);
-                let after = if early {
-                    Some(self.timing.event)
-                } else {
-                    after
-                };
-                if let Some(after) = after {
-                    let answers = Timer::FarEndAnswers { conversation: id };
-                    self.timers.set(now + after, answers);
-                }
-            }
+            CallState::Alerting => self.connected(now, &id, &participant),
+            CallState::Contacting => self.dialing(now, &id, &participant),
             _ => {}
         }
     }
 
+    /// The phone's own leg is up: the far end of its call is rung.
+    pub(super) fn dialing(&mut self, now: Duration, id: &str, participant: &str) {
+        self.tell_the_beginning(now, id);
+        let Ok(own) = self.find(id, participant) else {
+            return;
+        };
+        own.set_state(now, CallState::Dialing, None);
+        let phone = own.phone.as_ref();
+        let early = phone.is_some_and(|phone| phone.answered_early);
+        let after = phone.and_then(|phone| phone.answer_after);
+        self.take_over(now, id, participant);
+        self.notify(now, id);
+        self.rewire(id);
+        let after = if early {
+            Some(self.timing.event)
+        } else {
+            after
+        };
+        if let Some(after) = after {
+            let answers = Timer::FarEndAnswers {
+                conversation: id.to_owned(),
+            };
+            self.timers.set(now + after, answers);
+        }
+    }
+
     /// Whatever happens next, the state the call began in is told first.
-    fn tell_the_beginning(&mut self, now: Duration, id: &str) {
+    pub(super) fn tell_the_beginning(&mut self, now: Duration, id: &str) {
         let told = self.conversations.get(id).is_none_or(|found| {
             let mut phones = found
                 .participants
@@ -127,8 +145,8 @@ impl Engine {
         }
     }
 
-    /// Everybody in the call is connected.
-    fn connected(&mut self, now: Duration, id: &str) {
+    /// A phone's call is connected, and whoever waited for it.
+    pub(super) fn connected(&mut self, now: Duration, id: &str, participant: &str) {
         let Some(conversation) = self.conversations.get_mut(id) else {
             return;
         };
@@ -138,17 +156,14 @@ impl Engine {
                 continue;
             }
             one.set_state(now, CallState::Connected, None);
-            if let Some(phone) = &one.phone {
-                let far_end = (one.call.direction == CallDirection::Outbound)
-                    .then(|| (phone.session.clone(), phone.leg.far_end.to_string()));
-                started.push((one.id.clone(), far_end));
+            if one.phone.is_some() {
+                started.push(one.id.clone());
             }
         }
+        self.take_over(now, id, participant);
         self.notify(now, id);
-        for (participant, far_end) in started {
-            if let Some((Some(session), far_end)) = far_end {
-                self.leg(&session, LegCommand::FarEnd(far_end));
-            }
+        self.rewire(id);
+        for participant in started {
             let due = Timer::MetadataDue {
                 conversation: id.to_owned(),
                 participant,
@@ -208,14 +223,27 @@ impl Engine {
                 ));
             }
         }
+        let bound: Vec<&String> = conversation
+            .participants
+            .iter()
+            .filter_map(|one| one.phone.as_ref()?.session.as_ref())
+            .collect();
         let sessions: Vec<String> = self
             .sessions
             .values()
-            .filter(|session| session.conversation == id && !session.is_over())
+            .filter(|session| session.conversation == id || bound.contains(&&session.id))
+            .filter(|session| !session.is_over())
             .map(|session| session.id.clone())
             .collect();
         self.notify_later(now, id);
         for session in sessions {
+            if why != "error" && self.outlives(&session, id) {
+                self.leave(now, &session, id);
+                continue;
+            }
+            if let Some(session) = self.sessions.get_mut(&session) {
+                session.ending = true;
+            }
             let pending = self
                 .sessions
                 .get(&session)

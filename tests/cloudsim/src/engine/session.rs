@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::conversation::{CallDirection, CallState};
-use super::{CloudStanza, Engine, LegCommand, Output, Target, Timer};
-use crate::gateway::jingle;
+use super::audio::Wired;
+use super::conversation::{CallDirection, CallState, Phone};
+use super::{CloudStanza, Engine, LegCommand, Output, PersistentState, Target, Timer};
+use crate::gateway::{LegConfig, jingle};
 use crate::journal::ViolationKind;
 use crate::spec::Form;
 
@@ -40,6 +41,22 @@ pub struct Session {
     pub form: Form,
     /// The full JID that won it.
     pub owner: Option<String>,
+    /// It serves later calls too (Line Appearance 1, persistent connection).
+    pub shared: bool,
+    /// It stays when its calls are over.
+    pub persistent: bool,
+    /// It was set up for a call that does not exist.
+    pub(super) eager: bool,
+    /// Its end is on its way.
+    pub(super) ending: bool,
+    /// It is offered again, with the same ICE, for each call it comes to serve.
+    pub(super) renegotiates: bool,
+    /// What its user was told last of the persistent connection.
+    pub(super) told: Option<PersistentState>,
+    /// Its leg as it was asked for.
+    pub(super) leg: LegConfig,
+    /// What its leg lets through.
+    pub(super) wired: Wired,
     pub(super) stage: Stage,
     pub(super) auto_answer: bool,
     pub(super) reinvite: bool,
@@ -74,13 +91,21 @@ impl Session {
     pub fn is_over(&self) -> bool {
         self.stage == Stage::Ended
     }
+
+    pub(super) fn has_leg(&self) -> bool {
+        (Stage::Preparing..Stage::Ended).contains(&self.stage)
+    }
+
+    /// Whether it is answered and its media came up.
+    pub fn is_up(&self) -> bool {
+        self.stage == Stage::Answered && self.media_since.is_some()
+    }
 }
 
 impl Engine {
     /// Makes a session for a participant's phone and gives its id.
     pub(super) fn new_session(&mut self, conversation: &str, participant: &str) -> Option<String> {
         let id = self.id();
-        let (node, resource) = (self.id(), self.id());
         let found = self
             .conversations
             .get_mut(conversation)?
@@ -88,18 +113,37 @@ impl Engine {
         let user = found.user.clone()?;
         let phone = found.phone.as_mut()?;
         phone.session = Some(id.clone());
+        let phone = phone.clone();
+        let mut session = self.blank_session(id.clone(), user, &phone);
+        conversation.clone_into(&mut session.conversation);
+        participant.clone_into(&mut session.participant);
+        self.sessions.insert(id.clone(), session);
+        Some(id)
+    }
+
+    /// A session as a phone's gateway makes it, for no call yet.
+    pub(super) fn blank_session(&mut self, id: String, user: String, phone: &Phone) -> Session {
+        let (node, resource) = (self.id(), self.id());
         let node: String = node
             .chars()
             .filter(char::is_ascii_alphanumeric)
             .take(12)
             .collect();
-        let session = Session {
-            id: id.clone(),
+        Session {
+            id,
+            shared: self.becomes_shared(&user, phone),
+            persistent: phone.persistent,
+            eager: false,
+            ending: false,
+            renegotiates: phone.renegotiates,
+            told: None,
+            leg: phone.leg.clone(),
+            wired: Wired::default(),
             user,
             // Softphone is recognised by `gjoll` alone (genesys-protocol 12.5).
             peer: format!("{node}@gjoll.{}/{resource}", self.environment),
-            conversation: conversation.to_owned(),
-            participant: participant.to_owned(),
+            conversation: String::new(),
+            participant: String::new(),
             form: phone.form,
             owner: None,
             stage: Stage::Proposed,
@@ -122,9 +166,7 @@ impl Engine {
             active: false,
             media_since: None,
             established: false,
-        };
-        self.sessions.insert(id.clone(), session);
-        Some(id)
+        }
     }
 
     /// Proposes, and again until somebody proceeds.
@@ -135,12 +177,19 @@ impl Engine {
         if session.stage != Stage::Proposed {
             return;
         }
+        if self.gives_up_eagerly(id) {
+            return self.terminate(now, id, "timeout");
+        }
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
         session.proposes += 1;
         let first = session.proposes == 1;
         let stanza = CloudStanza::Propose {
             conversation: session.conversation.clone(),
             auto_answer: session.auto_answer,
             sdp_over_xmpp: session.form == Form::SdpOverXmpp,
+            eager: session.eager,
         };
         self.send(id, &Target::Everywhere, stanza);
         if first {
@@ -161,35 +210,30 @@ impl Engine {
         };
         session.stage = Stage::Preparing;
         session.owner = Some(owner.to_owned());
-        let (conversation, participant) =
-            (session.conversation.clone(), session.participant.clone());
-        let Some(one) = self
+        let (conversation, participant, mut config) = (
+            session.conversation.clone(),
+            session.participant.clone(),
+            session.leg.clone(),
+        );
+        let one = self
             .conversations
             .get(&conversation)
-            .and_then(|found| found.participant(&participant))
-        else {
-            return;
-        };
-        let Some(phone) = &one.phone else { return };
-        let waits = one.call.direction == CallDirection::Outbound
-            && !matches!(one.call.state, CallState::Connected);
-        let config = if waits {
-            Self::silent_until_answered(&phone.leg)
-        } else {
-            phone.leg.clone()
-        };
-        let (held, muted) = (one.call.held, one.call.muted);
+            .and_then(|found| found.participant(&participant));
+        let heard = one.is_some_and(|one| {
+            one.call.direction == CallDirection::Inbound || one.call.state == CallState::Connected
+        });
+        if !heard {
+            config = Self::silent_until_answered(&config);
+        }
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.wired.far_end = config.far_end.to_string();
+        }
         self.outputs.push_back(Output::OpenLeg {
             session: id.to_owned(),
             conversation,
             config,
         });
-        if held {
-            self.leg(id, LegCommand::Held(true));
-        }
-        if muted {
-            self.leg(id, LegCommand::Muted(true));
-        }
+        self.wire(id);
     }
 
     /// Ends a session by signaling, once.
@@ -217,18 +261,18 @@ impl Engine {
                     }
                 }
                 self.mark(now, id, "terminate-out");
-                self.close_session(now, id);
+                self.close_session(now, id, false);
             }
             _ => {
                 self.send(id, &Target::Everywhere, CloudStanza::Retract);
                 self.mark(now, id, "retract");
-                self.close_session(now, id);
+                self.close_session(now, id, false);
             }
         }
     }
 
     /// Marks a session as over, looks what the phone left out, and closes its leg.
-    pub(super) fn close_session(&mut self, now: Duration, id: &str) {
+    pub(super) fn close_session(&mut self, now: Duration, id: &str, by_phone: bool) {
         /// Shorter media than this says nothing about what the phone would still have sent.
         const SETTLED: Duration = Duration::from_secs(2);
         let Some(session) = self.sessions.get_mut(id) else {
@@ -244,6 +288,9 @@ impl Engine {
         let silent_end = settled && !session.end_of_candidates;
         let user = session.user.clone();
         session.stage = Stage::Ended;
+        if session.shared {
+            self.shared_ended(now, id, by_phone);
+        }
         if silent_end {
             self.violate(
                 &user,
@@ -326,17 +373,33 @@ impl Engine {
 
     /// Ends the call and its session because the media or the signaling does not work.
     pub(super) fn fail(&mut self, now: Duration, id: &str, reason: &'static str) {
-        match self.served_by(id) {
-            Some(conversation) => self.end_with(now, &conversation, "error", reason),
-            None => self.terminate(now, id, reason),
+        let served = self.served_by(id);
+        for conversation in &served {
+            self.end_with(now, conversation, "error", reason);
+        }
+        if served.is_empty() {
+            self.terminate(now, id, reason);
         }
     }
 
-    /// The conversation whose phone uses this session now. A session that a re-invite replaced
-    /// serves none, and may end without ending the call.
-    pub(super) fn served_by(&self, id: &str) -> Option<String> {
-        let conversation = &self.sessions.get(id)?.conversation;
-        (self.session_of(conversation) == Some(id)).then(|| conversation.clone())
+    /// The conversations whose phone uses this session now. A session that a re-invite replaced
+    /// serves none, and may end without ending a call; one that is shared may serve several.
+    /// Calls that only ring on it are not served yet: they can be proposed.
+    pub(super) fn served_by(&self, id: &str) -> Vec<String> {
+        let mut calls = self.calls_on(id);
+        calls.retain(|(conversation, participant)| {
+            let one = self.conversations.get(conversation);
+            let state = one.and_then(|one| Some(one.participant(participant)?.call.state));
+            let current = self
+                .sessions
+                .get(id)
+                .is_some_and(|one| one.conversation == *conversation);
+            current || state.is_some_and(|state| !state.is_pending())
+        });
+        calls
+            .into_iter()
+            .map(|(conversation, _)| conversation)
+            .collect()
     }
 
     pub(super) fn send(&mut self, id: &str, to: &Target, stanza: CloudStanza) {

@@ -179,8 +179,9 @@ impl Engine {
             SignalKind::Terminate(_, reason) => {
                 self.mark(now, id, "terminate-in");
                 self.note(user, format!("the phone ended session {id}: {reason}"));
-                self.close_session(now, id);
-                if let Some(conversation) = self.served_by(id) {
+                let served = self.served_by(id);
+                self.close_session(now, id, true);
+                for conversation in served {
                     self.end_with(now, &conversation, "client", "success");
                 }
             }
@@ -265,6 +266,7 @@ impl Engine {
         let first = session.stage == Stage::Offered;
         session.stage = Stage::Answered;
         let candidates_due = !session.end_of_candidates;
+        let unreachable = session.leg.unreachable;
         let waiting = std::mem::take(&mut session.remote_candidates);
         for fault in answer_faults(&offer, &sdp) {
             self.violate(
@@ -274,6 +276,11 @@ impl Engine {
             );
         }
         self.mark(now, id, if first { "answer" } else { "reanswer" });
+        let sdp = if unreachable {
+            without_candidates(&sdp)
+        } else {
+            sdp
+        };
         self.leg(id, LegCommand::Answer(sdp));
         for (candidate, mid) in waiting {
             self.leg(id, LegCommand::Candidate { candidate, mid });
@@ -311,6 +318,9 @@ impl Engine {
                 return;
             };
             session.candidates_in += 1;
+            if session.leg.unreachable {
+                continue;
+            }
             if session.stage == Stage::Answered {
                 self.leg(id, LegCommand::Candidate { candidate, mid });
             } else {
@@ -346,6 +356,13 @@ impl Engine {
         self.mark(now, id, "active");
         self.establish_later(now, id);
     }
+}
+
+fn without_candidates(sdp: &str) -> String {
+    let lines = sdp.split_inclusive('\n');
+    lines
+        .filter(|line| !line.starts_with("a=candidate:"))
+        .collect()
 }
 
 /// What is wrong with an answer, by RFC 8829 section 5.3 and genesys-protocol 5.6.

@@ -57,6 +57,9 @@ impl Rig {
             station: true,
             auto_answer: false,
             expects_metadata: true,
+            line_appearances: 100,
+            persistent: false,
+            renegotiates: false,
             newest_resource: Some(FULL.into()),
         }
     }
@@ -232,9 +235,11 @@ fn line(output: Output) -> String {
                 CloudStanza::Propose {
                     auto_answer,
                     sdp_over_xmpp,
+                    eager,
                     ..
                 } => {
-                    format!("propose auto={auto_answer} sdp={sdp_over_xmpp}")
+                    let eager = if eager { " eager" } else { "" };
+                    format!("propose auto={auto_answer} sdp={sdp_over_xmpp}{eager}")
                 }
                 CloudStanza::Retract => "retract".into(),
                 CloudStanza::Offer { reinvite, .. } => format!("offer reinvite={reinvite}"),
@@ -292,6 +297,10 @@ fn line(output: Output) -> String {
                 }
             }
             text
+        }
+        Output::Persistent { state, error, .. } => {
+            let error = error.map_or_else(String::new, |(code, _)| format!(" {code}"));
+            format!("persistent {state:?}{error}")
         }
         Output::OpenLeg { config, .. } => format!("open leg {}", config.far_end),
         Output::Leg { command, .. } => match command {

@@ -21,6 +21,18 @@ pub(super) enum Timer {
         conversation: String,
         participant: String,
     },
+    /// A propose for a call that rang on a shared session before.
+    LatePropose {
+        conversation: String,
+        participant: String,
+    },
+    /// A call on a shared session was answered over REST.
+    AnswerOnShared {
+        conversation: String,
+        participant: String,
+    },
+    /// A persistent session has no call any more.
+    Persisted { session: String },
     /// Nobody proceeded: propose again.
     Propose { session: String },
     /// It rang long enough.

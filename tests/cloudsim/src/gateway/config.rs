@@ -21,6 +21,8 @@ pub struct LegConfig {
     pub record: bool,
     /// Packet loss the gateway's Opus prepares for by in-band FEC, percent; 0 sends none.
     pub expected_loss_percent: u8,
+    /// Nothing comes of ICE: no candidate is sent, and none of the phone's is used.
+    pub unreachable: bool,
     /// Something to be wrong with the offer, for tests of bad input.
     pub sdp_quirk: Option<SdpQuirk>,
     /// `a=setup` of the offer: [`Setup::Actpass`] unless a test wants another.
@@ -35,6 +37,7 @@ impl Default for LegConfig {
             far_end: FarEndSource::default(),
             record: true,
             expected_loss_percent: 0,
+            unreachable: false,
             sdp_quirk: None,
             setup: Setup::Actpass,
         }

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::browser::Page;
 use super::events::Events;
+use super::mix::{Mix, Patchbay};
 use super::native::Native;
 use super::{Direction, FarEndSource, LegConfig, LegEvent, LegReport};
 
@@ -97,6 +98,20 @@ impl Leg {
         match &*self.peer {
             Peer::Native(native) => native.set_far_end(source).await,
             Peer::Page(page) => page.set_far_end(source).await,
+        }
+    }
+
+    /// Several parties behind this leg, or one far end again.
+    ///
+    /// # Errors
+    /// A voice cannot be made; a browser cannot be several parties.
+    pub(crate) async fn set_mix(&self, mix: Option<Mix>, patchbay: Patchbay) -> Result<()> {
+        match &*self.peer {
+            Peer::Native(native) => native.set_mix(mix, patchbay).await,
+            Peer::Page(_) => {
+                ensure!(mix.is_none(), "a far-end page cannot be several parties");
+                Ok(())
+            }
         }
     }
 

@@ -19,9 +19,10 @@ use super::dtmf;
 use super::events::Events;
 use super::far_end::Voice;
 use super::interceptor::Arrival;
+use super::mix::{Mixer, Party};
 use super::playout::{Played, Playout};
 use super::report::{LegReport, Level};
-use crate::measure::{RATE, level_dbfs, to_i16, tone};
+use crate::measure::{RATE, level_dbfs, to_i16, tone, tones};
 
 /// How long a recording may grow: ten minutes (58 MB).
 const RECORD_AT_MOST: usize = 600 * RATE as usize;
@@ -42,6 +43,8 @@ pub(super) enum Command {
         direction: Direction,
     },
     FarEnd(Voice, String),
+    /// Several parties, or one far end again.
+    Mix(Option<Mixer>),
     Held(bool),
     Muted(bool),
 }
@@ -53,13 +56,18 @@ pub(super) struct Shared {
     pub(super) recording: Vec<i16>,
     heard: VecDeque<i16>,
     said: VecDeque<i16>,
+    parties: Vec<Party>,
     dtmf: dtmf::Receiver,
 }
 
 impl Shared {
     /// The report with levels and digits as of now.
     pub(super) fn report(&self) -> LegReport {
+        let mixed = !self.parties.is_empty();
+        let said = || self.said.iter().copied().collect::<Vec<_>>();
         LegReport {
+            parties: self.parties.iter().map(Party::report).collect(),
+            tones_out: if mixed { tones(&said()) } else { Vec::new() },
             level_in: level(&self.heard),
             level_out: level(&self.said),
             dtmf: self.dtmf.digits(),
@@ -152,6 +160,7 @@ struct Session {
     connected: bool,
     codec: Option<(Codec, Encoder)>,
     direction: Direction,
+    mixer: Option<Mixer>,
     held: bool,
     muted: bool,
     playout: Playout,
@@ -173,6 +182,7 @@ impl Session {
             connected: false,
             codec: None,
             direction: Direction::SendRecv,
+            mixer: None,
             held: false,
             muted: false,
             playout: Playout::default(),
@@ -203,6 +213,13 @@ impl Session {
             Command::FarEnd(voice, text) => {
                 self.media.voice = voice;
                 lock(&self.media.shared).report.far_end = text;
+            }
+            Command::Mix(mixer) => {
+                let mut shared = lock(&self.media.shared);
+                let parties = mixer.as_ref().map(|mixer| mixer.parties(&shared.parties));
+                shared.parties = parties.unwrap_or_default();
+                drop(shared);
+                self.mixer = mixer;
             }
             Command::Held(held) => {
                 self.held = held;
@@ -259,7 +276,10 @@ impl Session {
         if !self.connected {
             return;
         }
-        let mut said = self.media.voice.frame(&heard);
+        let mut said = match &mut self.mixer {
+            Some(mixer) => mixer.frame(&heard, &mut lock(&self.media.shared).parties),
+            None => self.media.voice.frame(&heard),
+        };
         if self.held {
             said.fill(0.0);
         }
@@ -346,7 +366,7 @@ impl Session {
     }
 }
 
-fn keep(window: &mut VecDeque<i16>, pcm: &[i16]) {
+pub(super) fn keep(window: &mut VecDeque<i16>, pcm: &[i16]) {
     window.extend(pcm);
     while window.len() > METER {
         window.pop_front();

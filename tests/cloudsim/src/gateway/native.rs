@@ -30,6 +30,7 @@ use super::events::Events;
 use super::far_end::Voice;
 use super::interceptor::{self, Tap, Wire};
 use super::media::{Command, Media, Shared, epoch_ms, lock};
+use super::mix::{Mix, Mixer, Patchbay};
 use super::report::{LegReport, LegState};
 use super::sdp;
 
@@ -228,6 +229,18 @@ impl Native {
         let text = source.to_string();
         let voice = load(source).await?;
         self.command(Command::FarEnd(voice, text));
+        Ok(())
+    }
+
+    pub(super) async fn set_mix(&self, mix: Option<Mix>, patchbay: Patchbay) -> Result<()> {
+        let mixer = match mix {
+            Some(mix) => {
+                let made = tokio::task::spawn_blocking(move || Mixer::new(mix, patchbay));
+                Some(made.await??)
+            }
+            None => None,
+        };
+        self.command(Command::Mix(mixer));
         Ok(())
     }
 

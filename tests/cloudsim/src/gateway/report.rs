@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::measure::ToneLevel;
+
 /// A snapshot of one leg. Times are milliseconds since the Unix epoch, so that they compare with
 /// another process's clock on the same machine.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -54,6 +56,11 @@ pub struct LegReport {
     /// What the far end said over the last second.
     pub level_out: Level,
 
+    /// The tones in what the far end said over the last second, while it is more than one party.
+    pub tones_out: Vec<ToneLevel>,
+    /// The parties without a phone of their own, while there is more than one party.
+    pub parties: Vec<PartyReport>,
+
     /// When the offer was made.
     pub offered_at: Option<f64>,
     /// When the answer was applied.
@@ -74,6 +81,31 @@ pub struct LegReport {
     /// What the page's `getStats` said, when the far end is a browser.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub browser: Option<serde_json::Value>,
+}
+
+/// One party of a call of several.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartyReport {
+    /// `P`.
+    pub participant_id: String,
+    /// What it says, as its text form.
+    pub far_end: String,
+    /// Whether the phone hears it.
+    pub to_phone: bool,
+    /// Whom it is to hear: `phone`, participants, sessions of other phones.
+    pub hears: Vec<String>,
+    /// What it heard over the last second.
+    pub level: Level,
+    /// The tones in that, loudest first.
+    pub tones: Vec<ToneLevel>,
+}
+
+impl PartyReport {
+    /// Whether it heard a tone within 5 Hz of this frequency.
+    pub fn heard(&self, hz: f32) -> bool {
+        self.tones.iter().any(|tone| (tone.hz - hz).abs() < 5.0)
+    }
 }
 
 /// Where a leg's connection is.

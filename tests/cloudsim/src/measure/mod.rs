@@ -21,7 +21,7 @@ pub use compare::{Band, Comparison, compare, compare_looped, longest_gap_ms};
 pub use error::MeasureError;
 pub(crate) use resample::kernel;
 pub use resample::resample;
-pub use spectrum::{ToneFigures, level_dbfs, tone};
+pub use spectrum::{ToneFigures, ToneLevel, level_dbfs, tone, tones};
 pub use speech::{speech, speech_wav};
 pub use wav::{read_wav, trim_silence, write_wav};
 

@@ -21,6 +21,56 @@ pub struct ToneFigures {
     pub thd_db: f32,
 }
 
+/// One of several tones in a stretch of sound.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ToneLevel {
+    /// Frequency, Hz.
+    pub hz: f32,
+    /// Level, dB relative to a full-scale sine.
+    pub dbfs: f32,
+}
+
+/// The tones in a stretch of sound, loudest first: at most eight, each above -50 dBFS and at
+/// least 40 Hz from the others.
+pub fn tones(samples: &[i16]) -> Vec<ToneLevel> {
+    /// Quieter than this is no tone, dBFS.
+    const AUDIBLE: f32 = -50.0;
+    const AT_MOST: usize = 8;
+    if samples.len() < RATE as usize / 50 {
+        return Vec::new();
+    }
+    let Ok(mut power) = power_spectrum(&to_float(samples), samples.len()) else {
+        return Vec::new();
+    };
+    let hz_per_bin = RATE as f32 / samples.len() as f32;
+    let reach = ((40.0 / hz_per_bin) as usize).max(4);
+    // Parseval with one side of the spectrum; a Hann window passes 3/8 of the power.
+    let scale = 2.0 / (samples.len() as f64).powi(2) / 0.375;
+    let mut found = Vec::new();
+    while found.len() < AT_MOST {
+        let Some((peak, _)) = power.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)) else {
+            break;
+        };
+        let hz = interpolate(&power, peak) * hz_per_bin;
+        let (from, to) = (
+            peak.saturating_sub(reach),
+            (peak + reach + 1).min(power.len()),
+        );
+        let Some(near) = power.get_mut(from..to) else {
+            break;
+        };
+        let energy: f64 = near.iter().map(|&p| f64::from(p)).sum();
+        let dbfs = power_dbfs(energy * scale);
+        if dbfs < AUDIBLE {
+            break;
+        }
+        near.fill(0.0);
+        found.push(ToneLevel { hz, dbfs });
+    }
+    found
+}
+
 /// Level of a recording, dB relative to a full-scale sine.
 pub fn level_dbfs(samples: &[i16]) -> f32 {
     power_dbfs(

@@ -227,7 +227,7 @@ impl Handle {
     }
 
     /// Looks again after each change until there is something or the time is over.
-    async fn wait_until<T>(
+    pub(super) async fn wait_until<T>(
         &self,
         timeout: Duration,
         mut look: impl FnMut() -> Option<T>,

@@ -3,6 +3,7 @@
 mod commands;
 mod inject;
 mod look;
+mod stations;
 
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -22,6 +23,7 @@ use crate::tls::Tls;
 use crate::world::World;
 use crate::{server, stun};
 pub use look::UserStatus;
+pub use stations::SessionReport;
 
 /// How long open connections may take to end when the simulator stops.
 const GRACE: Duration = Duration::from_secs(2);

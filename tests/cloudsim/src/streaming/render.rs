@@ -160,6 +160,7 @@ pub(crate) fn cloud_stanza(
             conversation,
             auto_answer,
             sdp_over_xmpp,
+            eager,
         } => {
             let propose = attributes(&[
                 ("id", Some(session)),
@@ -170,6 +171,7 @@ pub(crate) fn cloud_stanza(
                     Some(if *auto_answer { "true" } else { "false" }),
                 ),
                 ("inin-sdp-over-xmpp", sdp_over_xmpp.then_some("true")),
+                ("inin-priv-answer-mode", eager.then_some("Auto")),
             ]);
             let content = format!(
                 "<propose xmlns=\"{JINGLE_MESSAGE}\"{propose}><description xmlns=\"urn:xmpp:jingle:apps:rtp:1\" media=\"audio\"/></propose>"
