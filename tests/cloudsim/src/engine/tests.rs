@@ -3,6 +3,7 @@
 mod ending;
 mod enforcement;
 mod orders;
+mod shared;
 
 use std::time::Duration;
 
