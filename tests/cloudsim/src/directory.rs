@@ -41,6 +41,14 @@ pub struct User {
     pub default_station: bool,
     /// The resource bound last, given again to a client that asks for none.
     pub last_resource: Option<String>,
+    /// More stations that are the user's.
+    pub spare_stations: Vec<String>,
+    /// Which of them is or was associated last.
+    pub current_station: String,
+    /// Whoever else has the station now, by id.
+    pub taken_by: Option<String>,
+    /// `connectionId` of the client that rings.
+    pub alerting_leader: Option<String>,
     /// The channel on which the persistent connection was set up eagerly last.
     pub eager_on: Option<String>,
 }
@@ -51,6 +59,8 @@ struct Token {
     user: String,
     expires: Duration,
     revoked: bool,
+    /// `user` is an OAuth client.
+    client: bool,
 }
 
 /// Why a bearer token is refused.
@@ -62,6 +72,8 @@ pub enum TokenFault {
     Expired,
     /// It was taken back.
     Revoked,
+    /// It is a client's, with no user behind it.
+    NoUser,
 }
 
 impl Directory {
@@ -98,10 +110,20 @@ impl Directory {
             associated: spec.station,
             associated_since: now,
             default_station: spec.station,
+            spare_stations: (0..spec.spare_stations)
+                .map(|_| Uuid::new_v4().to_string())
+                .collect(),
+            current_station: String::new(),
+            taken_by: None,
+            alerting_leader: None,
             last_resource: None,
             eager_on: None,
             id: id.clone(),
             spec,
+        };
+        let user = User {
+            current_station: user.station.clone(),
+            ..user
         };
         let known = SimUser {
             user_id: id.clone(),
@@ -121,9 +143,26 @@ impl Directory {
             user: user.to_owned(),
             expires: now + life,
             revoked: false,
+            client: false,
         };
         self.tokens.insert(secret.clone(), token);
         secret
+    }
+
+    /// A token of an OAuth client alone.
+    pub fn issue_for_client(&mut self, now: Duration, client: &str, life: Duration) -> String {
+        let secret = self.issue(now, client, life);
+        if let Some(token) = self.tokens.get_mut(&secret) {
+            token.client = true;
+        }
+        secret
+    }
+
+    /// Lets every token of a user, or some, run out then.
+    pub fn expire_all(&mut self, at: Duration, user: &str) {
+        for token in self.tokens.values_mut().filter(|token| token.user == user) {
+            token.expires = token.expires.min(at);
+        }
     }
 
     /// Lets a token's time be over.
@@ -153,6 +192,9 @@ impl Directory {
         }
         if token.expires <= now {
             return Err(TokenFault::Expired);
+        }
+        if token.client {
+            return Err(TokenFault::NoUser);
         }
         self.users.get(&token.user).ok_or(TokenFault::Unknown)
     }
@@ -185,7 +227,9 @@ impl Directory {
 
     /// Whose station it is.
     pub fn station_owner(&self, station: &str) -> Option<&User> {
-        self.users.values().find(|user| user.station == station)
+        self.users
+            .values()
+            .find(|user| user.all_stations().any(|own| own == station))
     }
 
     /// `organizations/me`.
@@ -237,8 +281,8 @@ impl User {
     pub fn stations(&self, clock: WallClock) -> Value {
         let station = || {
             json!({
-                "id": self.station,
-                "name": self.station_name(),
+                "id": self.current_station,
+                "name": self.name_of(&self.current_station),
                 "type": "inin_webrtc_softphone",
                 "associatedUser": {"id": self.id, "selfUri": format!("/api/v2/users/{}", self.id)},
                 "associatedDate": clock.iso(self.associated_since),
@@ -258,12 +302,22 @@ impl User {
         value
     }
 
-    /// The station as `stations/{id}` tells.
-    pub fn station_json(&self) -> Value {
+    /// The user's stations, the first one first.
+    pub fn all_stations(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.station)
+            .chain(&self.spare_stations)
+            .map(String::as_str)
+    }
+
+    /// One of the stations as `stations/{id}` tells.
+    pub fn station_json(&self, station: &str) -> Value {
+        let own = self.associated && self.current_station == station;
+        let taken = self.taken_by.as_ref().filter(|_| self.station == station);
+        let by = taken.or_else(|| own.then_some(&self.id));
         let mut value = json!({
-            "id": self.station,
-            "name": self.station_name(),
-            "status": if self.associated { "ASSOCIATED" } else { "AVAILABLE" },
+            "id": station,
+            "name": self.name_of(station),
+            "status": if by.is_some() { "ASSOCIATED" } else { "AVAILABLE" },
             "webRtcUserId": self.id,
             "primaryEdge": {"id": "00000000-0000-4000-8000-0000000000ed", "name": "edge-1"},
             "type": "inin_webrtc_softphone",
@@ -273,17 +327,20 @@ impl User {
             "webRtcForceTurn": self.spec.force_turn,
             "webRtcCallAppearances": self.spec.line_appearances,
             "webRtcRequireMediaHelper": false,
-            "selfUri": format!("/api/v2/stations/{}", self.station),
+            "selfUri": format!("/api/v2/stations/{station}"),
         });
-        if self.associated {
-            value["userId"] = Value::from(self.id.clone());
+        if let Some(user) = by {
+            value["userId"] = Value::from(user.clone());
         }
         value
     }
 
-    /// The station's name.
-    pub fn station_name(&self) -> String {
-        format!("{} WebRTC", self.spec.name)
+    /// The name of one of the stations.
+    pub fn name_of(&self, station: &str) -> String {
+        match self.all_stations().position(|own| own == station) {
+            Some(number @ 1..) => format!("{} WebRTC {}", self.spec.name, number + 1),
+            _ => format!("{} WebRTC", self.spec.name),
+        }
     }
 }
 

@@ -86,6 +86,27 @@ pub enum Fault {
         #[serde(default)]
         user: String,
     },
+    /// The subscriptions of a user's channels expire (`streaming-subscriptions-expiring`).
+    SubscriptionsExpiring {
+        /// Whose.
+        #[serde(default)]
+        user: String,
+    },
+    /// Every access token of a user runs out this much later.
+    ExpireTokens {
+        /// Whose.
+        #[serde(default)]
+        user: String,
+        /// Seconds from now.
+        #[serde(default)]
+        seconds: u64,
+    },
+    /// Every refresh token of a user is taken back.
+    RevokeRefreshTokens {
+        /// Whose.
+        #[serde(default)]
+        user: String,
+    },
     /// An unasked server ping.
     Ping {
         /// Whose.
@@ -113,12 +134,16 @@ pub enum Fault {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct RestFault {
+    /// Only this user's requests, by id; empty: anybody's.
+    pub user: String,
     /// Only this method; empty: any.
     pub method: String,
     /// Only paths that contain this; empty: any.
     pub path: String,
     /// The status to answer with, without doing anything; `None`: the usual reply.
     pub status: Option<u16>,
+    /// The reply's body ends in the middle.
+    pub truncate: bool,
     /// `Retry-After`, seconds.
     pub retry_after: Option<u64>,
     /// `code` of the error body; empty: one that fits the status.
@@ -133,9 +158,11 @@ pub struct RestFault {
 impl Default for RestFault {
     fn default() -> Self {
         Self {
+            user: String::new(),
             method: String::new(),
             path: String::new(),
             status: None,
+            truncate: false,
             retry_after: None,
             code: String::new(),
             delay: Duration::ZERO,
@@ -148,6 +175,8 @@ impl Default for RestFault {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct IqFault {
+    /// Only this user's, by id; empty: anybody's.
+    pub user: String,
     /// Namespace of the IQ's child.
     pub namespace: String,
     /// Error type: `wait`, `cancel`, `modify`, `auth`.
@@ -165,6 +194,7 @@ pub struct IqFault {
 impl Default for IqFault {
     fn default() -> Self {
         Self {
+            user: String::new(),
             namespace: String::new(),
             kind: "wait".into(),
             condition: "resource-constraint".into(),
@@ -200,18 +230,21 @@ impl Faults {
     }
 
     /// The fault for this request, used up by it.
-    pub fn rest(&mut self, method: &str, path: &str) -> Option<RestFault> {
+    pub fn rest(&mut self, user: Option<&str>, method: &str, path: &str) -> Option<RestFault> {
         take(&mut self.rest, |fault| {
-            let matches = (fault.method.is_empty() || fault.method.eq_ignore_ascii_case(method))
+            let its = fault.user.is_empty() || user == Some(&fault.user);
+            let matches = its
+                && (fault.method.is_empty() || fault.method.eq_ignore_ascii_case(method))
                 && path.contains(&fault.path);
             (matches, &mut fault.times)
         })
     }
 
     /// The fault for an IQ with a child of this namespace.
-    pub fn iq(&mut self, namespace: &str) -> Option<IqFault> {
+    pub fn iq(&mut self, user: &str, namespace: &str) -> Option<IqFault> {
         take(&mut self.iq, |fault| {
-            (fault.namespace == namespace, &mut fault.times)
+            let its = fault.user.is_empty() || user == fault.user;
+            (its && fault.namespace == namespace, &mut fault.times)
         })
     }
 
@@ -256,16 +289,22 @@ mod tests {
             times: 2,
             ..RestFault::default()
         });
-        assert!(faults.rest("GET", "/stations").is_none());
-        assert!(faults.rest("GET", "/users/me").is_some());
-        assert!(faults.rest("GET", "/users/me").is_some());
-        assert!(faults.rest("GET", "/users/me").is_none());
+        assert!(faults.rest(None, "GET", "/stations").is_none());
+        assert!(faults.rest(None, "GET", "/users/me").is_some());
+        assert!(faults.rest(Some("U"), "GET", "/users/me").is_some());
+        assert!(faults.rest(None, "GET", "/users/me").is_none());
+        faults.add_rest(RestFault {
+            user: "U".into(),
+            ..RestFault::default()
+        });
+        assert!(faults.rest(Some("V"), "GET", "/users/me").is_none());
+        assert!(faults.rest(Some("U"), "GET", "/users/me").is_some());
         faults.add_iq(IqFault {
             namespace: "x".into(),
             times: 0,
             ..IqFault::default()
         });
-        assert!((0..5).all(|_| faults.iq("x").is_some()) && faults.iq("y").is_none());
+        assert!((0..5).all(|_| faults.iq("U", "x").is_some()) && faults.iq("U", "y").is_none());
         faults.add_sasl("U".into(), "not-authorized".into());
         assert_eq!(faults.sasl("V"), None);
         assert_eq!(faults.sasl("U").as_deref(), Some("not-authorized"));

@@ -20,6 +20,7 @@ pub mod faults;
 pub mod gateway;
 pub mod journal;
 pub mod measure;
+mod oauth;
 mod rest;
 mod server;
 mod simulator;
@@ -30,12 +31,13 @@ pub mod tls;
 mod world;
 pub mod xml;
 
-pub use engine::{CallReport, CallState, PersistentState};
+pub use engine::{CallReport, CallState, PersistentState, RecordingState};
 pub use faults::{Fault, IqFault, RestFault};
 pub use journal::{LogEntry, LogKind, Violation, ViolationKind};
+pub use oauth::{CLIENT_SECRET, LoginScript, OAuthClient, PKCE_CLIENT, SECRET_CLIENT};
 pub use simulator::{Handle, SessionReport, Simulator, UserStatus};
 pub use spec::{
-    Form, InboundOrder, InboundPurpose, InboundSpec, Options, OutboundSpec, OutboundStep, SimUser,
-    UserSpec,
+    Contact, Form, InboundOrder, InboundPurpose, InboundSpec, Options, OutboundSpec, OutboundStep,
+    SimUser, TurnServer, UserSpec,
 };
 pub use tls::TlsFault;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use axum::serve::Listener;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -20,7 +20,7 @@ use crate::cloud::Cloud;
 use crate::control;
 use crate::journal::LogKind;
 use crate::simulator::Handle;
-use crate::{rest, streaming};
+use crate::{oauth, rest, streaming};
 
 /// A client that opens a connection and says nothing must not hold it for ever.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -35,6 +35,11 @@ pub(crate) fn serve_tls(
     let router = Router::new()
         .route("/api/v2/{*path}", any(rest::serve))
         .route("/stream/channels/{channel}", get(streaming::serve))
+        .route(
+            "/oauth/authorize",
+            get(oauth::authorize).post(oauth::choose),
+        )
+        .route("/oauth/token", post(oauth::token))
         .with_state(cloud.clone())
         .merge(control::router(handle.clone()))
         .layer(from_fn(rest::cors));

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::gateway::LegConfig;
+use crate::engine::RecordingState;
+use crate::gateway::{FarEndSource, LegConfig};
 
 /// How to start a simulator.
 #[derive(Debug, Clone)]
@@ -126,8 +127,12 @@ pub struct UserSpec {
     pub renegotiates: bool,
     /// Whether the station is associated with the user: without it nothing rings.
     pub station: bool,
+    /// WebRTC stations of the user beside the first.
+    pub spare_stations: u32,
     /// `webRtcForceTurn`: no stun service is told, so the client uses relays only.
     pub force_turn: bool,
+    /// Relays that extdisco tells.
+    pub turn: Vec<TurnServer>,
     /// Inbound proposes say `inin-autoanswer="true"`.
     pub auto_answer: bool,
     /// Whether a missing metadata request is a violation. Streaming clients before 19 send none.
@@ -145,7 +150,9 @@ impl Default for UserSpec {
             eager: false,
             renegotiates: false,
             station: true,
+            spare_stations: 0,
             force_turn: false,
+            turn: Vec::new(),
             auto_answer: false,
             expects_metadata: true,
             token_seconds: 86_399,
@@ -161,6 +168,22 @@ impl UserSpec {
             ..Self::default()
         }
     }
+}
+
+/// A relay, as XEP-0215 tells of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TurnServer {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// `udp`, `tcp`, or `tls`, which makes it a `turns` service over TCP.
+    pub transport: String,
+    /// User name.
+    pub username: String,
+    /// Password.
+    pub password: String,
 }
 
 /// A user as a phone has to know it.
@@ -263,6 +286,10 @@ pub struct InboundSpec {
     /// (genesys-protocol 6.3, rule 2).
     #[serde(with = "optional_ms", rename = "lateProposeMs")]
     pub late_propose: Option<Duration>,
+    /// Whether it is recorded from the start.
+    pub recording: RecordingState,
+    /// `wrapupPrompt` of a queue's call: `optional`, `mandatory` ...; empty: no wrap-up.
+    pub wrapup_prompt: String,
     /// How long it rings before the cloud gives up.
     #[serde(with = "ms", rename = "alertForMs")]
     pub alert_for: Duration,
@@ -287,6 +314,8 @@ impl Default for InboundSpec {
             gap: Duration::ZERO,
             auto_answer: false,
             late_propose: None,
+            recording: RecordingState::None,
+            wrapup_prompt: "optional".into(),
             alert_for: Duration::from_secs(30),
             early_candidates: false,
             end_of_candidates: false,
@@ -301,6 +330,32 @@ impl InboundSpec {
         Self {
             to: user.user_id.clone(),
             ..Self::default()
+        }
+    }
+}
+
+/// Somebody outside, as calls and transfers to the address find them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Contact {
+    /// A number or address, or a queue's id.
+    pub address: String,
+    /// Name.
+    pub name: String,
+    /// What it says.
+    pub far_end: FarEndSource,
+    /// It answers by itself this long after it began to ring; `None`: on command.
+    #[serde(with = "optional_ms", rename = "answerAfterMs")]
+    pub answer_after: Option<Duration>,
+}
+
+impl Default for Contact {
+    fn default() -> Self {
+        Self {
+            address: String::new(),
+            name: "Remote Party".into(),
+            far_end: FarEndSource::default(),
+            answer_after: Some(Duration::from_millis(100)),
         }
     }
 }

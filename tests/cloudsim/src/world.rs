@@ -16,7 +16,8 @@ use crate::engine::{Engine, LegCommand, Output, PersistentState, Target, UserFac
 use crate::faults::Faults;
 use crate::gateway::LegConfig;
 use crate::journal::{Journal, LogEntry, LogKind, ViolationKind};
-use crate::spec::{Form, Options, OutboundSpec};
+use crate::oauth::Logins;
+use crate::spec::{Contact, Form, Options, OutboundSpec};
 use crate::streaming::{Socket, render};
 
 /// What the async shell has to do.
@@ -47,6 +48,9 @@ pub(crate) struct World {
     pub journal: Journal,
     pub faults: Faults,
     pub outbound: OutboundSpec,
+    /// People outside whom tests have described.
+    pub contacts: Vec<Contact>,
+    pub logins: Logins,
     /// Host and port REST is reached at.
     pub authority: String,
     /// The STUN server.
@@ -80,6 +84,8 @@ impl World {
             journal: Journal::default(),
             faults: Faults::default(),
             outbound: options.outbound.clone(),
+            contacts: Vec::new(),
+            logins: Logins::default(),
             authority,
             stun,
             sockets: BTreeMap::new(),
@@ -200,6 +206,39 @@ impl World {
         })
     }
 
+    /// Somebody outside, by number or address, however either is written.
+    pub fn contact(&self, address: &str) -> Option<&Contact> {
+        let plain = |text: &str| -> String {
+            let text = text.trim_start_matches("tel:").trim_start_matches("sip:");
+            text.chars()
+                .filter(|one| !" -().+".contains(*one))
+                .collect()
+        };
+        let wanted = plain(address);
+        self.contacts
+            .iter()
+            .find(|one| plain(&one.address) == wanted)
+    }
+
+    /// Whether a client of the user has this connection: the id of its stream.
+    pub fn has_connection(&self, user: &str, connection: &str) -> bool {
+        self.sockets
+            .values()
+            .any(|socket| socket.user == user && socket.stream == connection)
+    }
+
+    /// Another client of the user rings from now on, and every client is told.
+    pub fn lead_alerting(&mut self, user: &str, connection: Option<String>) {
+        if let Some(found) = self.directory.user_mut(user) {
+            found.alerting_leader.clone_from(&connection);
+        }
+        let mut body = json!({"userId": user, "clientType": "WebRTCSDK"});
+        if let Some(connection) = connection {
+            body["connectionId"] = Value::from(connection);
+        }
+        self.publish(user, "alertingleader", json!({"eventBody": body}));
+    }
+
     /// The full JID a user bound last.
     pub fn newest_resource(&self, user: &str) -> Option<String> {
         self.sockets
@@ -248,8 +287,8 @@ impl World {
         let mut body = json!({});
         if found.associated {
             body["associatedStation"] = json!({
-                "id": found.station,
-                "name": found.station_name(),
+                "id": found.current_station,
+                "name": found.name_of(&found.current_station),
                 "associatedUser": {"id": found.id},
             });
         }
@@ -269,7 +308,7 @@ impl World {
         };
         let mut body = json!({
             "userId": found.id,
-            "stationId": found.station,
+            "stationId": found.current_station,
             "persistentState": state,
             "eventTime": self.clock.iso(self.now),
         });

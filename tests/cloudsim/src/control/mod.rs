@@ -11,6 +11,12 @@
 //! | `POST /sim/users/{user}/station` | or `{"action":"WebRTCMigration"}`: only the event |
 //! | `GET /sim/users/{user}/sessions` | `SessionReport`s |
 //! | `POST /sim/users/{user}/persistent` | `{"do":"setUp"}`, `{"do":"lose","silently":bool}`, `{"do":"tell","state":"FAILED","code":"..","message":".."}` |
+//! | `POST /sim/users/{user}/station` | or `{"takenBy":"Agent Two"}`, `{"takenBy":null}` |
+//! | `POST /sim/users/{user}/alerting-leader` | `{"connectionId":..}`, or `{}` for a client nobody knows |
+//! | `POST /sim/oauth` | `{"next":"page"}`, `{"next":"allow","user":..}`, `{"next":"deny"}` |
+//! | `POST /sim/oauth/clients` | `OAuthClient` |
+//! | `POST /sim/contacts` | `Contact`: somebody outside |
+//! | `POST /sim/calls/{C}/parties/{party}/{verb}` | `answer`, `hangup`; party: participant id or address |
 //! | `POST /sim/calls` | `InboundSpec` -> 201 `{"conversationId"}` |
 //! | `GET /sim/calls`, `GET /sim/calls/{C}` | `CallReport`s |
 //! | `POST /sim/calls/{C}/{verb}` | `answer`, `hangup`, `retract`, `hold`, `resume`, `mute`, `unmute`, `reinvite` |
@@ -49,7 +55,7 @@ use crate::faults::Fault;
 use crate::gateway::{Direction, FAR_END_HTML, FarEndSource, browser};
 use crate::journal::LogEntry;
 use crate::simulator::Handle;
-use crate::spec::{InboundSpec, OutboundSpec, UserSpec};
+use crate::spec::{Contact, InboundSpec, OutboundSpec, UserSpec};
 
 const PAGE: &str = include_str!("page.html");
 
@@ -75,6 +81,8 @@ pub(crate) fn router(handle: Handle) -> Router {
         )
         .route("/sim/calls/{call}/reoffer", post(reoffer))
         .route("/sim/calls/{call}/{verb}", post(verb))
+        .route("/sim/calls/{call}/parties/{party}/{verb}", post(party))
+        .route("/sim/contacts", post(contact))
         .route("/sim/far-end", get(|| async { Html(FAR_END_HTML) }))
         .route("/sim/outbound", post(outbound))
         .route("/sim/violations", get(violations).delete(forget_violations))
@@ -188,6 +196,29 @@ async fn verb(
             return Err(Refusal(StatusCode::NOT_FOUND, message));
         }
     }
+    Ok(Json(json!({})))
+}
+
+async fn party(
+    State(handle): State<Handle>,
+    Path((id, party, verb)): Path<(String, String, String)>,
+) -> Answer<Json<Value>> {
+    match verb.as_str() {
+        "answer" => handle.answer_party(&id, &party)?,
+        "hangup" => handle.hang_up_party(&id, &party)?,
+        _ => {
+            let message = format!("there is no verb {verb:?} for a party");
+            return Err(Refusal(StatusCode::NOT_FOUND, message));
+        }
+    }
+    Ok(Json(json!({})))
+}
+
+async fn contact(
+    State(handle): State<Handle>,
+    contact: Result<Json<Contact>, JsonRejection>,
+) -> Answer<Json<Value>> {
+    handle.add_contact(contact?.0);
     Ok(Json(json!({})))
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{Answer, Refusal};
 use crate::engine::PersistentState;
 use crate::gateway::LegConfig;
+use crate::oauth::{LoginScript, OAuthClient};
 use crate::simulator::Handle;
 use crate::spec::{Form, UserSpec};
 
@@ -20,6 +21,9 @@ pub(super) fn router() -> Router<Handle> {
         .route("/sim/users/{user}/station", post(station))
         .route("/sim/users/{user}/sessions", get(sessions))
         .route("/sim/users/{user}/persistent", post(persistent))
+        .route("/sim/users/{user}/alerting-leader", post(alerting_leader))
+        .route("/sim/oauth", post(script_login))
+        .route("/sim/oauth/clients", post(oauth_client))
 }
 
 async fn user(State(handle): State<Handle>, Path(user): Path<String>) -> Answer<Json<UserSpec>> {
@@ -45,8 +49,16 @@ async fn change(
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Station {
-    Associate { associated: bool },
-    Tell { action: String },
+    Associate {
+        associated: bool,
+    },
+    Tell {
+        action: String,
+    },
+    #[serde(rename_all = "camelCase")]
+    Take {
+        taken_by: Option<String>,
+    },
 }
 
 async fn station(
@@ -57,12 +69,44 @@ async fn station(
     match station?.0 {
         Station::Associate { associated } => handle.associate_station(&user, associated)?,
         Station::Tell { action } => handle.tell_station(&user, &action)?,
+        Station::Take { taken_by } => handle.take_station(&user, taken_by.as_deref())?,
     }
     Ok(Json(json!({})))
 }
 
 async fn sessions(State(handle): State<Handle>, Path(user): Path<String>) -> Answer<Json<Value>> {
     Ok(Json(json!(handle.sessions(&user).await?)))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Leader {
+    connection_id: Option<String>,
+}
+
+async fn alerting_leader(
+    State(handle): State<Handle>,
+    Path(user): Path<String>,
+    leader: Result<Json<Leader>, JsonRejection>,
+) -> Answer<Json<Value>> {
+    handle.lead_alerting(&user, leader?.0.connection_id)?;
+    Ok(Json(json!({})))
+}
+
+async fn script_login(
+    State(handle): State<Handle>,
+    script: Result<Json<LoginScript>, JsonRejection>,
+) -> Answer<Json<Value>> {
+    handle.script_login(script?.0);
+    Ok(Json(json!({})))
+}
+
+async fn oauth_client(
+    State(handle): State<Handle>,
+    client: Result<Json<OAuthClient>, JsonRejection>,
+) -> Answer<Json<Value>> {
+    handle.add_oauth_client(client?.0);
+    Ok(Json(json!({})))
 }
 
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@
 
 use super::conversation::{CallDirection, CallState, Conversation, Participant, Purpose, SpeakTo};
 use super::{Engine, LegCommand};
-use crate::gateway::{Mix, MixLeg, MixParty, PHONE};
+use crate::gateway::{FarEndSource, Mix, MixLeg, MixParty, PHONE};
 
 /// What a leg was told last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,6 +58,22 @@ impl Engine {
         }
         if let Some(session) = self.sessions.get_mut(id) {
             session.wired = after;
+        }
+    }
+
+    /// The first party without a phone says something else, as its leg was told already.
+    pub fn keep_voice(&mut self, id: &str, source: &FarEndSource) {
+        let Some(conversation) = self.conversations.get_mut(id) else {
+            return;
+        };
+        let mut voices = conversation.participants.iter_mut();
+        if let Some(voice) = voices.find_map(|one| one.voice.as_mut()) {
+            voice.clone_from(source);
+        }
+        if let Some(session) = self.session_of(id).map(str::to_owned)
+            && let Some(session) = self.sessions.get_mut(&session)
+        {
+            session.wired.far_end = source.to_string();
         }
     }
 

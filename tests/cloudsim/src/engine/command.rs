@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::conversation::{CallState, Party, Purpose};
 use super::session::Session;
-use super::{CommandError, Engine, LegCommand, Participant};
-use crate::gateway::Direction;
+use super::{CloudStanza, CommandError, Engine, LegCommand, Participant, Target};
+use crate::gateway::{Direction, jingle};
 use crate::journal::ViolationKind;
+use crate::spec::Form;
 
 /// The body of `PATCH /conversations/calls/{C}/participants/{P}`, as far as it is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,6 +18,8 @@ pub struct ParticipantPatch {
     pub muted: Option<bool>,
     /// `held`.
     pub held: Option<bool>,
+    /// `confined`.
+    pub confined: Option<bool>,
 }
 
 impl Engine {
@@ -41,7 +44,7 @@ impl Engine {
         }
         match patch.state {
             Some(CallState::Disconnected) => {
-                self.end_with(now, id, "client", "success");
+                self.out(now, id, participant, "client", "success");
                 return Ok(());
             }
             Some(_) => return self.answer_by_rest(now, id, participant),
@@ -62,6 +65,9 @@ impl Engine {
                 one.call.held_since = held.then_some(now);
             }
             one.call.held = held;
+        }
+        if let Some(confined) = patch.confined {
+            one.call.confined = confined;
         }
         if patch.held == Some(false) {
             self.take_over(now, id, participant);
@@ -244,6 +250,13 @@ impl Engine {
         direction: Direction,
     ) -> Result<(), CommandError> {
         let session = self.running_session(id)?;
+        let jingle = self
+            .sessions
+            .get(&session)
+            .is_some_and(|session| session.form == Form::Jingle);
+        if jingle && !ice_restart {
+            return self.offer_jingle_again(&session);
+        }
         self.leg(
             &session,
             LegCommand::Reoffer {
@@ -286,6 +299,23 @@ impl Engine {
         Ok(())
     }
 
+    /// A second session-initiate, which the phone must refuse (genesys-protocol 5.4).
+    fn offer_jingle_again(&mut self, id: &str) -> Result<(), CommandError> {
+        let xml = self.sessions.get(id).and_then(|session| {
+            let owner = session.owner.as_deref()?;
+            let offer = session.offer.as_deref()?;
+            let xml = jingle::offer_to_jingle(offer, id, &session.peer, owner);
+            Some((owner.to_owned(), xml.ok()?))
+        });
+        let Some((owner, xml)) = xml else {
+            let text = "the session has no offer to repeat";
+            return Err(CommandError::Conflict(text.into()));
+        };
+        let again = CloudStanza::JingleAgain { xml };
+        self.send(id, &Target::Resource(owner), again);
+        Ok(())
+    }
+
     fn running_session(&self, id: &str) -> Result<String, CommandError> {
         let session = self
             .session_of(id)
@@ -294,7 +324,7 @@ impl Engine {
             Ok(session.to_owned())
         } else {
             Err(CommandError::Conflict(
-                "only an answered session whose SDP goes over XMPP can be offered again".into(),
+                "only an answered session can be offered again".into(),
             ))
         }
     }

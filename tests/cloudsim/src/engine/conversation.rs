@@ -118,6 +118,32 @@ pub struct Conversation {
     pub participants: Vec<Participant>,
     /// The consultation that runs.
     pub consult: Option<Consult>,
+    /// Whether it is recorded.
+    pub recording: RecordingState,
+}
+
+/// `recordingState`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum RecordingState {
+    /// It is not.
+    #[default]
+    None,
+    /// It is.
+    Active,
+    /// It was, and will be.
+    Paused,
+}
+
+impl RecordingState {
+    /// The word in events and conversations.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Active => "active",
+            Self::Paused => "paused",
+        }
+    }
 }
 
 /// Somebody is asked about somebody else before a transfer (genesys-protocol 2.6).
@@ -177,6 +203,16 @@ pub struct Participant {
     pub phone: Option<Phone>,
     /// What it says, when it has a voice and no phone.
     pub voice: Option<FarEndSource>,
+    /// It was brought into a call that ran.
+    pub invited: bool,
+    /// When it answers by itself, if it has no phone.
+    pub answer_after: Option<Duration>,
+    /// `P` of whom it is asked, or asks, about.
+    pub consult_participant: Option<String>,
+    /// `wrapupPrompt`, when one is wanted.
+    pub wrapup_prompt: Option<String>,
+    /// Code and notes, once given.
+    pub wrapup: Option<(String, String)>,
 }
 
 /// One call (communication) of a participant.
@@ -350,6 +386,7 @@ impl Participant {
                     call.disconnect_type = why;
                 }
                 call.held = false;
+                call.confined = false;
                 call.held_since = None;
             }
             _ => {}

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::conversation::{
     Call, CallDirection, CallState, Conversation, Participant, Party, Phone, Purpose,
+    RecordingState,
 };
 use super::session::Stage;
 use super::{CommandError, Engine, Output, Timer, UserFacts};
-use crate::spec::{Form, InboundOrder, InboundPurpose, InboundSpec, OutboundSpec, OutboundStep};
+use crate::spec::{InboundOrder, InboundPurpose, InboundSpec, OutboundSpec, OutboundStep};
 
 impl Engine {
     /// Rings a user's phone, and gives the conversation's id.
@@ -62,6 +63,8 @@ impl Engine {
         agent.call.state = CallState::Alerting;
         agent.call.initial = CallState::Alerting;
         agent.alert_for = Some(spec.alert_for);
+        agent.wrapup_prompt = Some(spec.wrapup_prompt.clone())
+            .filter(|prompt| spec.purpose == InboundPurpose::Agent && !prompt.is_empty());
         if let Some((call, queue)) = before {
             agent.call.peer = Some(call);
             agent.queue = queue;
@@ -81,6 +84,9 @@ impl Engine {
         let participant = agent.id.clone();
         participants.push(agent);
         self.insert(now, &id, "tel:+13175550199", participants);
+        if let Some(conversation) = self.conversations.get_mut(&id) {
+            conversation.recording = spec.recording;
+        }
         let (first, second) = match spec.order {
             InboundOrder::ProposeFirst => (OutboundStep::Propose, Some(OutboundStep::Event)),
             InboundOrder::EventFirst => (OutboundStep::Event, Some(OutboundStep::Propose)),
@@ -110,13 +116,15 @@ impl Engine {
     }
 
     /// Places a call for a user, and gives the conversation's id. The reply with this token is
-    /// let go when it is its turn.
+    /// let go when it is its turn. A callee who is a user of ours with a phone is rung there.
+    #[allow(clippy::too_many_arguments)] // a call is what these are
     pub fn place_call(
         &mut self,
         now: Duration,
         user: &UserFacts,
         address: &str,
         queue: Option<String>,
+        callee_user: Option<&UserFacts>,
         spec: &OutboundSpec,
         token: u64,
     ) -> String {
@@ -150,6 +158,13 @@ impl Engine {
             name: user.name.clone(),
             address: agent.address.clone(),
         };
+        if let Some(callee) = callee_user.filter(|callee| callee.station) {
+            let caller = remote.call.other;
+            remote = self.callee_with_phone(now, callee, spec.form, spec.leg.clone(), caller);
+            if let Some(phone) = &mut agent.phone {
+                phone.answer_after = None;
+            }
+        }
         let participant = agent.id.clone();
         self.insert(now, &id, address, vec![agent, remote]);
         for (step, turn) in spec.order.into_iter().zip(0_u32..) {
@@ -228,6 +243,7 @@ impl Engine {
                 started: now,
                 participants,
                 consult: None,
+                recording: RecordingState::None,
             },
         );
     }
@@ -254,7 +270,7 @@ impl Engine {
         vec![customer, acd]
     }
 
-    fn own_participant(
+    pub(super) fn own_participant(
         &mut self,
         now: Duration,
         user: &UserFacts,
@@ -307,13 +323,18 @@ impl Engine {
             },
             phone: None,
             voice: None,
+            invited: false,
+            answer_after: None,
+            consult_participant: None,
+            wrapup_prompt: None,
+            wrapup: None,
         }
     }
 
     /// Whether the phone's form can carry another offer on the same session.
     pub(super) fn can_reoffer(&self, session: &str) -> bool {
-        self.sessions.get(session).is_some_and(|one| {
-            one.form == Form::SdpOverXmpp && one.stage == Stage::Answered && !one.awaits_answer
-        })
+        self.sessions
+            .get(session)
+            .is_some_and(|one| one.stage == Stage::Answered && !one.awaits_answer)
     }
 }

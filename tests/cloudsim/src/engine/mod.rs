@@ -8,11 +8,14 @@
 //! [`Phone`](conversation::Phone), which is served by a session. Sessions are a table of their
 //! own, so that one may serve several calls (Line Appearance 1, persistent connections).
 
+mod aside;
 mod audio;
 mod command;
+mod consult;
 pub mod conversation;
 mod flow;
 mod offer;
+mod parties;
 mod progress;
 mod report;
 mod session;
@@ -35,8 +38,11 @@ use crate::gateway::{Direction, FarEndSource, LegConfig, Mix};
 use crate::journal::ViolationKind;
 use crate::spec::{Deadlines, OutboundStep, Timing};
 pub use command::ParticipantPatch;
-pub use conversation::{CallDirection, CallState, Conversation, Participant, Purpose};
-pub use report::{CallReport, Mark};
+pub use conversation::{
+    CallDirection, CallState, Conversation, Participant, Party, Purpose, RecordingState, SpeakTo,
+};
+pub use parties::{Guest, MOST_PARTIES};
+pub use report::{CallReport, Mark, ParticipantReport};
 pub use session::Session;
 pub use signal::{Signal, SignalKind};
 use timers::{Timer, Timers};
@@ -115,6 +121,11 @@ pub enum CloudStanza {
     },
     /// A whole `<jingle>` element.
     Jingle {
+        /// Its XML.
+        xml: String,
+    },
+    /// A `<jingle>` element that is out of order: to be refused.
+    JingleAgain {
         /// Its XML.
         xml: String,
     },
@@ -407,6 +418,13 @@ impl Engine {
             Timer::FarEndAnswers { conversation } => {
                 // It may have ended meanwhile.
                 let _ = self.answer_far_end(now, &conversation);
+            }
+            Timer::PartyAnswers {
+                conversation,
+                participant,
+            } => {
+                // It may have left meanwhile.
+                let _ = self.answer_party(now, &conversation, &participant);
             }
             Timer::Notify { conversation } => self.notify(now, &conversation),
             Timer::EndSession { session, reason } => self.terminate(now, &session, reason),

@@ -129,6 +129,8 @@ impl Engine {
                 sdp,
                 reinvite: session.reinvite && !again,
             }),
+            Form::Jingle if again => jingle::ice_restart_to_transport_info(id, &sdp)
+                .map(|xml| CloudStanza::Jingle { xml }),
             Form::Jingle => jingle::offer_to_jingle(&sdp, id, &session.peer, &owner)
                 .map(|xml| CloudStanza::Jingle { xml }),
         };
@@ -151,7 +153,7 @@ impl Engine {
         if ice != session.offered_ice {
             // New ICE makes a new session at the client (genesys-protocol 5.3, offer handling 4):
             // it accepts once more and sends its candidates. The same ICE only renegotiates.
-            session.awaits_accept = true;
+            session.awaits_accept = !(again && session.form == Form::Jingle);
             session.end_of_candidates = false;
             session.offered_ice = ice;
         }

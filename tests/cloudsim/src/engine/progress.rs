@@ -76,7 +76,7 @@ impl Engine {
                 session.stage == Stage::Proposed || session.conversation != conversation
             });
         if one.call.state == CallState::Alerting && unanswered {
-            self.end_with(now, conversation, "timeout", "timeout");
+            self.out(now, conversation, participant, "timeout", "timeout");
         }
     }
 
@@ -118,6 +118,7 @@ impl Engine {
         self.take_over(now, id, participant);
         self.notify(now, id);
         self.rewire(id);
+        self.guests_ring(now, id);
         let after = if early {
             Some(self.timing.event)
         } else {
@@ -150,9 +151,16 @@ impl Engine {
         let Some(conversation) = self.conversations.get_mut(id) else {
             return;
         };
+        let waiting: Vec<String> = conversation
+            .participants
+            .iter()
+            .filter(|one| conversation.waits(one, participant))
+            .map(|one| one.id.clone())
+            .collect();
         let mut started = Vec::new();
         for one in &mut conversation.participants {
-            if one.call.state.is_over() || one.call.state == CallState::Connected {
+            let stays = one.call.state.is_over() || one.call.state == CallState::Connected;
+            if stays || waiting.contains(&one.id) {
                 continue;
             }
             one.set_state(now, CallState::Connected, None);
@@ -241,28 +249,33 @@ impl Engine {
                 self.leave(now, &session, id);
                 continue;
             }
-            if let Some(session) = self.sessions.get_mut(&session) {
-                session.ending = true;
-            }
-            let pending = self
-                .sessions
-                .get(&session)
-                .is_some_and(|one| one.stage < Stage::Offered);
-            // A call that only rings is taken back at once, so that no phone answers it.
-            let wait = if pending {
-                Duration::ZERO
-            } else {
-                self.timing.event + self.timing.ending
-            };
-            self.timers
-                .set(now + wait, Timer::EndSession { session, reason });
+            self.end_session_later(now, session, reason);
         }
+        self.settle_consult(id);
         self.timers.set(
             now + self.timing.event + self.timing.ending * 2,
             Timer::Terminated {
                 conversation: id.to_owned(),
             },
         );
+    }
+
+    pub(super) fn end_session_later(&mut self, now: Duration, id: String, reason: &'static str) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        session.ending = true;
+        // A call that only rings is taken back at once, so that no phone answers it.
+        let wait = if session.stage < Stage::Offered {
+            Duration::ZERO
+        } else {
+            self.timing.event + self.timing.ending
+        };
+        let end = Timer::EndSession {
+            session: id,
+            reason,
+        };
+        self.timers.set(now + wait, end);
     }
 
     pub(super) fn terminated(&mut self, now: Duration, id: &str) {

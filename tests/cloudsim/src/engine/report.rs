@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 use super::Engine;
-use super::conversation::{CallDirection, CallState};
+use super::conversation::{CallDirection, CallState, Participant, Purpose, RecordingState};
 use crate::gateway::LegReport;
 use crate::spec::Form;
 
@@ -60,8 +60,40 @@ pub struct CallReport {
     pub metadata_requests: u32,
     /// Digits sent over REST.
     pub digits: String,
+    /// Everybody in the call, in the order they came.
+    pub participants: Vec<ParticipantReport>,
+    /// Whether it is recorded.
+    pub recording: RecordingState,
     /// The media, once there was a leg.
     pub leg: Option<LegReport>,
+}
+
+/// One participant of a call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParticipantReport {
+    /// `P`.
+    pub participant_id: String,
+    /// `K`.
+    pub communication_id: String,
+    /// Why it is there.
+    pub purpose: Purpose,
+    /// `U`, if any.
+    pub user_id: Option<String>,
+    /// Address.
+    pub address: String,
+    /// State of its call.
+    pub state: CallState,
+    /// Held.
+    pub held: bool,
+    /// Muted.
+    pub muted: bool,
+    /// Hears hold music.
+    pub confined: bool,
+    /// `P` of whom it is asked, or asks, about.
+    pub consult_participant_id: Option<String>,
+    /// Code of its wrap-up.
+    pub wrapup: Option<String>,
 }
 
 impl CallReport {
@@ -110,7 +142,25 @@ impl Engine {
             candidates_in: session.map_or(0, |session| session.candidates_in),
             metadata_requests: phone.metadata,
             digits: phone.digits.clone(),
+            participants: conversation.participants.iter().map(participant).collect(),
+            recording: conversation.recording,
             leg: None,
         })
+    }
+}
+
+fn participant(one: &Participant) -> ParticipantReport {
+    ParticipantReport {
+        participant_id: one.id.clone(),
+        communication_id: one.call.id.clone(),
+        purpose: one.purpose,
+        user_id: one.user.clone(),
+        address: one.address.clone(),
+        state: one.call.state,
+        held: one.call.held,
+        muted: one.call.muted,
+        confined: one.call.confined,
+        consult_participant_id: one.consult_participant.clone(),
+        wrapup: one.wrapup.as_ref().map(|(code, _)| code.clone()),
     }
 }

@@ -65,6 +65,8 @@ pub struct Session {
     /// The gateway's last description.
     pub(super) offer: Option<String>,
     pub(super) offer_id: String,
+    /// The phone's last description.
+    pub(super) answer: String,
     /// User fragment and password of the offer that was sent last.
     pub(super) offered_ice: Option<(String, String)>,
     /// Offers sent that want an answer of their own.
@@ -152,6 +154,7 @@ impl Engine {
             proposes: 0,
             offer: None,
             offer_id: String::new(),
+            answer: String::new(),
             offered_ice: None,
             offers: 0,
             awaits_answer: false,
@@ -374,18 +377,18 @@ impl Engine {
     /// Ends the call and its session because the media or the signaling does not work.
     pub(super) fn fail(&mut self, now: Duration, id: &str, reason: &'static str) {
         let served = self.served_by(id);
-        for conversation in &served {
-            self.end_with(now, conversation, "error", reason);
+        for (conversation, participant) in &served {
+            self.out(now, conversation, participant, "error", reason);
         }
         if served.is_empty() {
             self.terminate(now, id, reason);
         }
     }
 
-    /// The conversations whose phone uses this session now. A session that a re-invite replaced
+    /// The calls, as conversation and participant, whose phone uses this session now. A session that a re-invite replaced
     /// serves none, and may end without ending a call; one that is shared may serve several.
     /// Calls that only ring on it are not served yet: they can be proposed.
-    pub(super) fn served_by(&self, id: &str) -> Vec<String> {
+    pub(super) fn served_by(&self, id: &str) -> Vec<(String, String)> {
         let mut calls = self.calls_on(id);
         calls.retain(|(conversation, participant)| {
             let one = self.conversations.get(conversation);
@@ -397,9 +400,6 @@ impl Engine {
             current || state.is_some_and(|state| !state.is_pending())
         });
         calls
-            .into_iter()
-            .map(|(conversation, _)| conversation)
-            .collect()
     }
 
     pub(super) fn send(&mut self, id: &str, to: &Target, stanza: CloudStanza) {

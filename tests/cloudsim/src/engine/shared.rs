@@ -137,7 +137,8 @@ impl Engine {
             id.clone_into(&mut found.conversation);
             participant.clone_into(&mut found.participant);
             let (asks_again, persistent) = (found.renegotiates, found.persistent && found.shared);
-            if other && asks_again && self.can_reoffer(&session) {
+            let says_so = found.form == Form::SdpOverXmpp;
+            if other && asks_again && says_so && self.can_reoffer(&session) {
                 self.leg(
                     &session,
                     super::LegCommand::Reoffer {

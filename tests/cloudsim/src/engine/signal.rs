@@ -37,6 +37,8 @@ pub enum SignalKind {
     Answer(String),
     /// The `<jingle>` of a `session-accept`.
     JingleAccept(String),
+    /// New ICE credentials by Jingle: user fragment and password.
+    IceRestart(String, String),
     /// Candidates (`candidate:...`) with their mid.
     Candidates(Form, Vec<(String, String)>),
     /// The last of the candidates.
@@ -56,7 +58,7 @@ impl SignalKind {
         match self {
             Self::Proceed | Self::Accept | Self::Reject => None,
             Self::Answer(_) | Self::Statistics => Some(Form::SdpOverXmpp),
-            Self::JingleAccept(_) => Some(Form::Jingle),
+            Self::JingleAccept(_) | Self::IceRestart(..) => Some(Form::Jingle),
             Self::Candidates(form, _)
             | Self::EndOfCandidates(form)
             | Self::Active(form)
@@ -72,6 +74,7 @@ impl SignalKind {
             Self::Reject => "reject",
             Self::Answer(_) => "answer",
             Self::JingleAccept(_) => "session-accept",
+            Self::IceRestart(..) => "ICE restart",
             Self::Candidates(..) => "candidate",
             Self::EndOfCandidates(_) => "end-of-candidates",
             Self::Active(_) => "active",
@@ -173,6 +176,7 @@ impl Engine {
                     ),
                 }
             }
+            SignalKind::IceRestart(ufrag, pwd) => self.restarted(now, user, id, &ufrag, &pwd),
             SignalKind::Candidates(_, candidates) => self.candidates(user, id, candidates),
             SignalKind::EndOfCandidates(_) => self.no_more_candidates(now, user, id),
             SignalKind::Active(_) => self.activated(now, id),
@@ -181,8 +185,8 @@ impl Engine {
                 self.note(user, format!("the phone ended session {id}: {reason}"));
                 let served = self.served_by(id);
                 self.close_session(now, id, true);
-                for conversation in served {
-                    self.end_with(now, &conversation, "client", "success");
+                for (conversation, participant) in served {
+                    self.out(now, &conversation, &participant, "client", "success");
                 }
             }
             SignalKind::Mute(_, muted) => self.note(user, format!("session {id}: mute {muted}")),
@@ -232,9 +236,10 @@ impl Engine {
             return;
         };
         if session.stage == Stage::Proposed {
-            let conversation = session.conversation.clone();
+            let (conversation, participant) =
+                (session.conversation.clone(), session.participant.clone());
             self.mark(now, id, "reject");
-            self.end_with(now, &conversation, "client", "decline");
+            self.out(now, &conversation, &participant, "client", "decline");
         }
     }
 
@@ -276,6 +281,9 @@ impl Engine {
             );
         }
         self.mark(now, id, if first { "answer" } else { "reanswer" });
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.answer.clone_from(&sdp);
+        }
         let sdp = if unreachable {
             without_candidates(&sdp)
         } else {
@@ -293,6 +301,31 @@ impl Engine {
                 },
             );
         }
+    }
+
+    /// The phone's half of an ICE restart: its last answer with new credentials.
+    fn restarted(&mut self, now: Duration, user: &str, id: &str, ufrag: &str, pwd: &str) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        let asked = session.stage == Stage::Answered && session.awaits_answer;
+        if !asked {
+            let detail =
+                format!("new ICE credentials for session {id}, whose ICE was not restarted");
+            self.violate(user, ViolationKind::OutOfOrder, detail);
+            return;
+        }
+        let lines = session.answer.lines().map(|line| {
+            if line.starts_with("a=ice-ufrag:") {
+                format!("a=ice-ufrag:{ufrag}\r\n")
+            } else if line.starts_with("a=ice-pwd:") {
+                format!("a=ice-pwd:{pwd}\r\n")
+            } else {
+                format!("{line}\r\n")
+            }
+        });
+        let answer = lines.collect();
+        self.answered(now, user, id, answer);
     }
 
     fn candidates(&mut self, user: &str, id: &str, candidates: Vec<(String, String)>) {

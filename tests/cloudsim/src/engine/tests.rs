@@ -3,6 +3,7 @@
 mod ending;
 mod enforcement;
 mod orders;
+mod parties;
 mod shared;
 
 use std::time::Duration;
@@ -93,7 +94,7 @@ impl Rig {
         let to = "tel:+15555550199";
         let id = self
             .engine
-            .place_call(self.now, &Self::user(), to, None, &spec, 7);
+            .place_call(self.now, &Self::user(), to, None, None, &spec, 7);
         self.settle();
         id
     }
@@ -252,7 +253,7 @@ fn line(output: Output) -> String {
                     }
                 }
                 CloudStanza::Terminate { reason } => format!("terminate {reason}"),
-                CloudStanza::Jingle { xml } => {
+                CloudStanza::Jingle { xml } | CloudStanza::JingleAgain { xml } => {
                     let action = xml.split("action=\"").nth(1).unwrap();
                     let action = action.split('"').next().unwrap();
                     match action {

@@ -48,6 +48,11 @@ pub(super) enum Timer {
     Established { session: String },
     /// The far end answers by itself.
     FarEndAnswers { conversation: String },
+    /// A party without a phone answers by itself.
+    PartyAnswers {
+        conversation: String,
+        participant: String,
+    },
     /// Tell a mute or hold.
     Notify { conversation: String },
     /// Second step of an ending: terminate the session.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-use super::conversation::{Call, Conversation, Participant, Party, Purpose};
+use super::conversation::{Call, Conversation, Participant, Party, RecordingState};
 use crate::clock::WallClock;
 
 /// The generic conversation: participants with nested `calls`.
@@ -11,7 +11,7 @@ pub fn conversation(conversation: &Conversation, clock: WallClock) -> Value {
     let participants: Vec<Value> = conversation
         .participants
         .iter()
-        .map(|one| participant(one, clock))
+        .map(|one| participant(one, conversation.recording, clock))
         .collect();
     let mut value = json!({
         "id": conversation.id,
@@ -19,7 +19,7 @@ pub fn conversation(conversation: &Conversation, clock: WallClock) -> Value {
         "startTime": clock.iso(conversation.started),
         "address": conversation.address,
         "participants": participants,
-        "recordingState": "none",
+        "recordingState": conversation.recording.as_str(),
         "divisions": [],
         "selfUri": format!("/api/v2/conversations/{}", conversation.id),
     });
@@ -39,20 +39,20 @@ pub fn call_conversation(conversation: &Conversation, clock: WallClock) -> Value
     let participants: Vec<Value> = conversation
         .participants
         .iter()
-        .map(|one| call_participant(one, clock))
+        .map(|one| call_participant(one, conversation.recording, clock))
         .collect();
     json!({
         "id": conversation.id,
         "maxParticipants": 10,
         "participants": participants,
         "otherMediaUris": [],
-        "recordingState": "none",
+        "recordingState": conversation.recording.as_str(),
         "divisions": [],
         "selfUri": format!("/api/v2/conversations/calls/{}", conversation.id),
     })
 }
 
-fn participant(one: &Participant, clock: WallClock) -> Value {
+fn participant(one: &Participant, recording: RecordingState, clock: WallClock) -> Value {
     let mut value = json!({
         "id": one.id,
         "purpose": one.purpose.as_str(),
@@ -60,32 +60,30 @@ fn participant(one: &Participant, clock: WallClock) -> Value {
         "name": one.name,
         "address": one.address,
         "startTime": clock.iso(one.started),
-        "wrapupRequired": one.purpose == Purpose::Agent && one.queue.is_some(),
+        "wrapupRequired": one.wrapup_prompt.is_some(),
         "mediaRoles": ["full"],
         "attributes": {},
-        "calls": [call(&one.call, clock)],
+        "calls": [call(&one.call, recording, clock)],
     });
     put(&mut value, "userId", one.user.as_deref());
     put(&mut value, "queueId", one.queue.as_deref());
     put_time(&mut value, "connectedTime", one.connected, clock);
     put_time(&mut value, "endTime", one.ended, clock);
-    if one.purpose == Purpose::Agent && one.queue.is_some() {
-        put(&mut value, "wrapupPrompt", Some("optional"));
-    }
+    put_aside(&mut value, one);
     put_millis(&mut value, "alertingTimeoutMs", one.alert_for);
     value
 }
 
-fn call(call: &Call, clock: WallClock) -> Value {
+fn call(call: &Call, recording: RecordingState, clock: WallClock) -> Value {
     let mut value = json!({
         "id": call.id,
         "state": call.state.as_str(),
         "initialState": call.initial.as_str(),
         "direction": call.direction.as_str(),
-        "recording": false,
-        "recordingState": "none",
+        "recording": recording == RecordingState::Active,
+        "recordingState": recording.as_str(),
         "muted": call.muted,
-        "confined": false,
+        "confined": call.confined,
         "held": call.held,
         "securePause": false,
         "segments": [],
@@ -101,7 +99,7 @@ fn call(call: &Call, clock: WallClock) -> Value {
     value
 }
 
-fn call_participant(one: &Participant, clock: WallClock) -> Value {
+fn call_participant(one: &Participant, recording: RecordingState, clock: WallClock) -> Value {
     let call = &one.call;
     let mut value = json!({
         "id": one.id,
@@ -113,10 +111,10 @@ fn call_participant(one: &Participant, clock: WallClock) -> Value {
         "direction": call.direction.as_str(),
         "held": call.held,
         "muted": call.muted,
-        "confined": false,
-        "wrapupRequired": one.purpose == Purpose::Agent && one.queue.is_some(),
-        "recording": false,
-        "recordingState": "none",
+        "confined": call.confined,
+        "wrapupRequired": one.wrapup_prompt.is_some(),
+        "recording": recording == RecordingState::Active,
+        "recordingState": recording.as_str(),
         "provider": "Edge",
         "attributes": {},
         "mediaRoles": ["full"],
@@ -138,8 +136,21 @@ fn call_participant(one: &Participant, clock: WallClock) -> Value {
     put_time(&mut value, "endTime", one.ended, clock);
     put_time(&mut value, "startHoldTime", call.held_since, clock);
     put_millis(&mut value, "alertingTimeoutMs", one.alert_for);
+    put_aside(&mut value, one);
     put_error(&mut value, call);
     value
+}
+
+fn put_aside(value: &mut Value, one: &Participant) {
+    put(value, "wrapupPrompt", one.wrapup_prompt.as_deref());
+    put(
+        value,
+        "consultParticipantId",
+        one.consult_participant.as_deref(),
+    );
+    if let Some((code, notes)) = &one.wrapup {
+        value["wrapup"] = json!({"code": code, "notes": notes});
+    }
 }
 
 fn party(party: &Party) -> Value {

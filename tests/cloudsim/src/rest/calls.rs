@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::route::{bad_body, object, page};
-use super::{Call, Reply};
-use crate::engine::{CallState, CommandError, ParticipantPatch};
+use super::route::{bad_body, object, page, page_of};
+use super::{Call, Reply, parties};
+use crate::engine::{
+    CallDirection, CallState, CommandError, ParticipantPatch, Purpose, RecordingState,
+};
 use crate::world::World;
 
 /// Fields of `MediaParticipantRequest`.
@@ -68,6 +70,16 @@ pub(super) fn place(world: &mut World, call: &Call) -> Reply {
             return bad_body(world, call, &format!("{name} has the wrong type"));
         }
     }
+    if body["conversationIds"].is_array() {
+        return place_conference(world, call, &body);
+    }
+    let guests = match body.get("participants") {
+        Some(_) => match parties::guests(world, call, &body) {
+            Ok(guests) => guests,
+            Err(reply) => return reply,
+        },
+        None => Vec::new(),
+    };
     let address = match target(&body) {
         Ok(address) => address,
         Err(Target::Missing) => {
@@ -79,10 +91,6 @@ pub(super) fn place(world: &mut World, call: &Call) -> Reply {
             let message = format!("The phone number {number:?} is not valid");
             return Reply::error(400, "invalid.phone.number", message);
         }
-        Err(Target::Conference) => {
-            let message = "This simulator places calls to one party";
-            return Reply::error(501, "not.implemented", message);
-        }
     };
     let Some(facts) = world.facts(&call.user) else {
         return Reply::not_found("user", &call.user);
@@ -92,11 +100,33 @@ pub(super) fn place(world: &mut World, call: &Call) -> Reply {
         return Reply::error(400, "bad.request", message);
     }
     let queue = body["callFromQueueId"].as_str().map(str::to_owned);
-    let spec = world.outbound.clone();
+    let mut spec = world.outbound.clone();
+    if let Some(known) = world.contact(&address) {
+        spec.leg.far_end = known.far_end.clone();
+        spec.far_end_name.clone_from(&known.name);
+        spec.answer_after = known.answer_after;
+    }
+    let callee = body["callUserId"]
+        .as_str()
+        .and_then(|user| world.facts(user));
     let (token, turn) = world.hold_reply();
-    let id = world
-        .engine
-        .place_call(world.now, &facts, &address, queue, &spec, token);
+    let id = world.engine.place_call(
+        world.now,
+        &facts,
+        &address,
+        queue,
+        callee.as_ref(),
+        &spec,
+        token,
+    );
+    if guests.len() > 1 {
+        // The first is whom the call is placed to.
+        let others = guests.into_iter().skip(1).collect();
+        let brought = parties::bring(world, call, &id, others);
+        if brought.status >= 400 {
+            return brought;
+        }
+    }
     let body = json!({"id": id, "selfUri": format!("/api/v2/conversations/calls/{id}")});
     Reply {
         status: 202,
@@ -108,7 +138,21 @@ pub(super) fn place(world: &mut World, call: &Call) -> Reply {
 enum Target {
     Missing,
     Invalid(String),
-    Conference,
+}
+
+/// A conference of calls that run: the first takes the others in.
+fn place_conference(world: &mut World, call: &Call, body: &Value) -> Reply {
+    let first = body["conversationIds"][0].as_str().unwrap_or_default();
+    let first = first.to_owned();
+    let merged = parties::merge(world, call, &first, body);
+    if merged.status >= 400 {
+        return merged;
+    }
+    let uri = format!("/api/v2/conversations/calls/{first}");
+    Reply {
+        status: 202,
+        ..Reply::ok(json!({"id": first, "selfUri": uri}))
+    }
 }
 
 /// Whom a call is for.
@@ -122,14 +166,21 @@ fn target(body: &Value) -> Result<String, Target> {
     if let Some(queue) = body["callQueueId"].as_str() {
         return Ok(format!("sip:{queue}@queue.localhost"));
     }
-    if body.get("participants").is_some() || body.get("conversationIds").is_some() {
-        return Err(Target::Conference);
+    let first = &body["participants"][0];
+    if let Some(address) = first["address"].as_str() {
+        return dialed(address).ok_or_else(|| Target::Invalid(address.to_owned()));
+    }
+    if let Some(user) = first["userId"].as_str() {
+        return Ok(format!("sip:{user}@localhost"));
+    }
+    if let Some(queue) = first["queueId"].as_str() {
+        return Ok(format!("sip:{queue}@queue.localhost"));
     }
     Err(Target::Missing)
 }
 
 /// A number or address as the cloud keeps it, if it can be dialed at all.
-fn dialed(number: &str) -> Option<String> {
+pub(super) fn dialed(number: &str) -> Option<String> {
     let number = number.trim();
     if let Some((node, host)) = number
         .strip_prefix("sip:")
@@ -177,6 +228,39 @@ pub(super) fn list(world: &World, call: &Call, flat: bool) -> Reply {
     Reply::ok(page(&entities, uri))
 }
 
+/// Calls of the user that are over, newest first.
+pub(super) fn history(world: &World, call: &Call) -> Reply {
+    let mut over: Vec<_> = world
+        .engine
+        .conversations()
+        .filter(|one| one.is_over() && one.users().contains(&call.user))
+        .collect();
+    over.sort_by_key(|one| std::cmp::Reverse(one.started));
+    let entities: Vec<Value> = over
+        .into_iter()
+        .filter_map(|one| {
+            let own = one.participants.iter().find(|own| own.user.as_ref() == Some(&call.user))?;
+            let mailbox = one.participants.iter().any(|one| one.purpose == Purpose::Voicemail);
+            let flat = world.engine.call_json(&one.id)?;
+            Some(json!({
+                "id": one.id,
+                "participants": flat["participants"],
+                "direction": own.call.direction.as_str(),
+                "wentToVoicemail": mailbox,
+                "missedCall": own.connected.is_none() && own.call.direction == CallDirection::Inbound,
+                "startTime": world.clock.iso(one.started),
+                "wasConference": one.participants.iter().filter(|one| one.connected.is_some()).count() > 3,
+                "wasCallback": false,
+            }))
+        })
+        .collect();
+    Reply::ok(page_of(
+        call,
+        &entities,
+        "/api/v2/conversations/calls/history",
+    ))
+}
+
 pub(super) fn get(world: &World, id: &str, flat: bool) -> Reply {
     let found = if flat {
         world.engine.call_json(id)
@@ -189,28 +273,18 @@ pub(super) fn get(world: &World, id: &str, flat: bool) -> Reply {
 pub(super) fn patch_call(world: &mut World, call: &Call, id: &str) -> Reply {
     match object(world, call) {
         Ok(body) if body["state"] == "disconnected" => end(world, id),
+        Ok(body) if body["conversationIds"].is_array() => parties::merge(world, call, id, &body),
         Ok(_) => bad_body(
             world,
             call,
-            "only {\"state\":\"disconnected\"} is understood here",
+            "only {\"state\":\"disconnected\"} and {\"conversationIds\":[..]} are understood here",
         ),
         Err(reply) => reply,
     }
 }
 
 pub(super) fn end(world: &mut World, id: &str) -> Reply {
-    let own = world
-        .engine
-        .conversation(id)
-        .and_then(|conversation| Some(conversation.phone()?.0.id.clone()));
-    let Some(own) = own else {
-        return Reply::not_found("conversation", id);
-    };
-    let patch = ParticipantPatch {
-        state: Some(CallState::Disconnected),
-        ..Default::default()
-    };
-    done(world.engine.patch(world.now, id, &own, patch))
+    done(world.engine.end_call(world.now, id))
 }
 
 pub(super) fn patch_participant(
@@ -227,7 +301,34 @@ pub(super) fn patch_participant(
         Ok(patch) => patch,
         Err(why) => return bad_body(world, call, &why),
     };
+    if let Some(error) = aside(world, id, participant, &body) {
+        return error;
+    }
+    if patch == ParticipantPatch::default() {
+        return Reply::accepted();
+    }
     done(world.engine.patch(world.now, id, participant, patch))
+}
+
+/// The fields beside the call itself; the reply if one of them is refused.
+fn aside(world: &mut World, id: &str, participant: &str, body: &Value) -> Option<Reply> {
+    let mut results = Vec::new();
+    if let Some(recording) = body["recording"].as_bool() {
+        let state = if recording {
+            RecordingState::Active
+        } else {
+            RecordingState::None
+        };
+        results.push(world.engine.set_recording(world.now, id, state));
+    }
+    if body["wrapup"].is_object() {
+        match parties::read_wrapup(&body["wrapup"]) {
+            Ok(wrapup) => results.push(world.engine.wrap_up(world.now, id, participant, wrapup)),
+            Err(why) => return Some(Reply::error(400, "bad.request", why)),
+        }
+    }
+    let failed = results.into_iter().find(Result::is_err)?;
+    Some(done(failed))
 }
 
 fn patch(body: &Value) -> Result<ParticipantPatch, String> {
@@ -256,32 +357,8 @@ fn patch(body: &Value) -> Result<ParticipantPatch, String> {
         state,
         muted: flag("muted")?,
         held: flag("held")?,
+        confined: flag("confined")?,
     })
-}
-
-pub(super) fn replace(world: &mut World, call: &Call, id: &str, participant: &str) -> Reply {
-    match object(world, call) {
-        Ok(body) if body["voicemail"] == true => {
-            done(world.engine.to_voicemail(world.now, id, participant))
-        }
-        Ok(body)
-            if ["userId", "address", "userName", "queueId"]
-                .iter()
-                .any(|name| body[*name].is_string()) =>
-        {
-            Reply::error(
-                501,
-                "not.implemented",
-                "This simulator does not transfer calls",
-            )
-        }
-        Ok(_) => bad_body(
-            world,
-            call,
-            "one of userId, address, userName, queueId or voicemail is needed",
-        ),
-        Err(reply) => reply,
-    }
 }
 
 pub(super) fn metadata(world: &mut World, id: &str, communication: &str) -> Reply {
@@ -308,7 +385,7 @@ pub(super) fn digits(world: &mut World, call: &Call, id: &str, participant: &str
     done(world.engine.digits(id, participant, digits))
 }
 
-fn done(result: Result<(), CommandError>) -> Reply {
+pub(super) fn done(result: Result<(), CommandError>) -> Reply {
     match result {
         Ok(()) => Reply::accepted(),
         Err(CommandError::UnknownConversation(id)) => Reply::not_found("conversation", &id),

@@ -1,7 +1,9 @@
 //! REST under `/api/v2` (genesys-protocol 2): what HTTP needs around [`route`].
 
 mod calls;
+mod leader;
 mod notifications;
+mod parties;
 mod people;
 mod route;
 
@@ -42,6 +44,8 @@ pub(crate) struct Call {
     pub body: Bytes,
     /// `U` of the token.
     pub user: String,
+    /// The token.
+    pub token: String,
 }
 
 /// What is answered.
@@ -144,6 +148,8 @@ struct Finished {
     seen: String,
     count: u64,
     reset: u64,
+    /// Only the first half of the body is sent.
+    truncate: bool,
 }
 
 impl From<Reply> for Finished {
@@ -156,6 +162,7 @@ impl From<Reply> for Finished {
             seen: String::new(),
             count: 1,
             reset: 60,
+            truncate: false,
         }
     }
 }
@@ -168,6 +175,11 @@ impl Finished {
             body["contextId"] = Value::from(correlation);
         }
         let content = match &self.body {
+            Some(body) if self.truncate => {
+                let text = body.to_string();
+                let half: String = text.chars().take(text.chars().count() / 2).collect();
+                Body::from(half)
+            }
             Some(body) => Body::from(body.to_string()),
             None => Body::empty(),
         };
@@ -208,7 +220,12 @@ async fn answer(
         .unwrap_or_default()
         .to_owned();
     let seen = shown(&path, &body);
-    if let Some(fault) = cloud.with(|world| world.faults.rest(method.as_str(), &path)) {
+    let fault = cloud.with(|world| {
+        let user = authorize(world, headers).ok();
+        world.faults.rest(user.as_deref(), method.as_str(), &path)
+    });
+    let truncate = fault.as_ref().is_some_and(|fault| fault.truncate);
+    if let Some(fault) = fault {
         tokio::time::sleep(fault.delay).await;
         if let Some(status) = fault.status {
             let code = if fault.code.is_empty() {
@@ -222,6 +239,7 @@ async fn answer(
                 retry_after: fault.retry_after,
                 user,
                 seen,
+                truncate,
                 ..reply.into()
             };
         }
@@ -234,6 +252,7 @@ async fn answer(
                 query: query(uri),
                 body,
                 user: user.clone(),
+                token: bearer(headers).unwrap_or_default().to_owned(),
             };
             let (count, reset) = world.count_request(&user);
             (route::route(world, &call), Some(user), count, reset)
@@ -253,16 +272,13 @@ async fn answer(
         seen,
         count,
         reset,
+        truncate,
     }
 }
 
 /// The user of the bearer token, or the 401.
 fn authorize(world: &World, headers: &HeaderMap) -> Result<String, Reply> {
-    let bearer = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
-    let Some(token) = bearer else {
+    let Some(token) = bearer(headers) else {
         return Err(Reply::error(
             401,
             "authentication.required",
@@ -274,13 +290,22 @@ fn authorize(world: &World, headers: &HeaderMap) -> Result<String, Reply> {
         .bearer(world.now, token)
         .map(|user| user.id.clone())
         .map_err(|fault| {
+            if fault == TokenFault::NoUser {
+                let message = "This request requires a user context. Client credentials cannot be used for requests to this resource.";
+                return Reply::error(400, "bad.request", message);
+            }
             let message = match fault {
-                TokenFault::Unknown => "Invalid login credentials.",
+                TokenFault::Unknown | TokenFault::NoUser => "Invalid login credentials.",
                 TokenFault::Expired => "Invalid login credentials: the token has expired.",
                 TokenFault::Revoked => "Invalid login credentials: the token was revoked.",
             };
             Reply::error(401, "bad.credentials", message)
         })
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    value.strip_prefix("Bearer ")
 }
 
 /// The part of a body that is worth a log line; telemetry is not.

@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 
-use super::route::page;
+use super::route::{page, page_of};
 use super::{Call, Reply};
-use crate::directory::User;
 use crate::world::World;
 
 pub(super) fn me(world: &mut World, call: &Call) -> Reply {
@@ -42,7 +41,7 @@ pub(super) fn stations(world: &World, id: &str) -> Reply {
 
 pub(super) fn station(world: &World, id: &str) -> Reply {
     match world.directory.station_owner(id) {
-        Some(user) => Reply::ok(user.station_json()),
+        Some(user) => Reply::ok(user.station_json(id)),
         None => Reply::not_found("station", id),
     }
 }
@@ -53,17 +52,18 @@ pub(super) fn find_stations(world: &World, call: &Call) -> Reply {
             .get(key)
             .is_none_or(|wanted| wanted.eq_ignore_ascii_case(value))
     };
-    let stations: Vec<Value> = world
-        .directory
-        .users()
-        .filter(|user| wants("webRtcUserId", &user.id) && wants("id", &user.station))
-        .filter(|user| wants("name", &user.station_name()))
-        .map(User::station_json)
+    let users = world.directory.users();
+    let mut stations: Vec<Value> = users
+        .filter(|user| wants("webRtcUserId", &user.id))
+        .flat_map(|user| user.all_stations().map(move |station| (user, station)))
+        .filter(|(user, station)| wants("id", station) && wants("name", &user.name_of(station)))
+        .map(|(user, station)| user.station_json(station))
         .collect();
-    Reply::ok(page(&stations, "/api/v2/stations"))
+    stations.sort_by_key(|station| station["name"].as_str().map(str::to_owned));
+    Reply::ok(page_of(call, &stations, "/api/v2/stations"))
 }
 
-/// A WebRTC station serves its own user only.
+/// A WebRTC station serves its own user only, unless somebody else has it.
 pub(super) fn associate(world: &mut World, user: &str, station: &str) -> Reply {
     match world.directory.station_owner(station) {
         None => Reply::not_found("station", station),
@@ -72,7 +72,19 @@ pub(super) fn associate(world: &mut World, user: &str, station: &str) -> Reply {
             "station.already.assigned",
             format!("The station {station} belongs to another user"),
         ),
-        Some(_) => change(world, user, true),
+        Some(owner) if owner.taken_by.is_some() && owner.station == station => Reply::error(
+            409,
+            "station.already.assigned",
+            format!("The station {station} is associated with another user"),
+        ),
+        Some(_) => {
+            if let Some(found) = world.directory.user_mut(user) {
+                // Another station than before is news even if there was one.
+                found.associated &= found.current_station == station;
+                station.clone_into(&mut found.current_station);
+            }
+            change(world, user, true)
+        }
     }
 }
 
@@ -87,7 +99,15 @@ pub(super) fn free_station(world: &mut World, station: &str) -> Reply {
         .map(|owner| owner.id.clone())
     {
         None => Reply::not_found("station", station),
-        Some(owner) => change(world, &owner, false),
+        Some(owner) => {
+            if let Some(found) = world.directory.user_mut(&owner)
+                && found.station == station
+                && found.taken_by.take().is_some()
+            {
+                return Reply::accepted();
+            }
+            change(world, &owner, false)
+        }
     }
 }
 

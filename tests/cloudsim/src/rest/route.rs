@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, Reply, calls, notifications, people};
+use super::{Call, Reply, calls, leader, notifications, parties, people};
+use crate::engine::MOST_PARTIES;
 use crate::journal::ViolationKind;
 use crate::world::World;
 
@@ -21,6 +22,7 @@ pub(crate) fn route(world: &mut World, call: &Call) -> Reply {
         ("DELETE", ["users", "stations", "me", "associatedstation"]) => {
             people::disassociate(world, &call.user)
         }
+        ("GET" | "PUT", ["users", "alertingleader"]) => leader::leader(world, call),
         ("GET", ["users", user]) => people::user(world, call, user),
         ("GET", ["users", user, "station"]) => people::stations(world, user),
         ("PUT", ["users", user, "station", "associatedstation", station]) => {
@@ -49,55 +51,99 @@ pub(crate) fn route(world: &mut World, call: &Call) -> Reply {
         ("GET", ["conversations", "calls"]) => calls::list(world, call, true),
         ("GET", ["conversations"]) => calls::list(world, call, false),
         ("GET", ["conversations", "calls", "maximumconferenceparties"]) => {
-            Reply::ok(json!({"maximum": 10}))
+            Reply::ok(json!({"maximum": MOST_PARTIES}))
         }
+        ("GET", ["conversations", "calls", "history"]) => calls::history(world, call),
         ("GET", ["conversations", "calls", id]) => calls::get(world, id, true),
         ("PATCH", ["conversations", "calls", id]) => calls::patch_call(world, call, id),
         ("GET", ["conversations", id]) => calls::get(world, id, false),
         ("DELETE", ["conversations", id]) => calls::end(world, id),
-        ("PATCH", ["conversations", "calls", id, "participants", participant]) => {
-            calls::patch_participant(world, call, id, participant)
+        (method, ["conversations", "calls", id, rest @ ..]) => {
+            call_route(world, call, method, id, rest).unwrap_or_else(|| unknown(world, call))
+        }
+        ("POST", ["conversations", id, "participants", participant, "digits"]) => {
+            calls::digits(world, call, id, participant)
+        }
+        ("POST", ["conversations", id, "participants", participant, "transfer"]) => {
+            parties::replace(world, call, id, participant, "address")
         }
         (
             "POST",
             [
                 "conversations",
-                "calls",
                 id,
                 "participants",
                 participant,
                 "replace",
+                kind @ ("agent" | "queue"),
             ],
-        ) => calls::replace(world, call, id, participant),
-        (
-            "POST",
-            [
-                "conversations",
-                "calls",
-                id,
-                "communications",
-                communication,
-                "metadata",
-            ],
-        ) => calls::metadata(world, id, communication),
-        ("POST", ["conversations", id, "participants", participant, "digits"]) => {
-            calls::digits(world, call, id, participant)
+        ) => parties::replace(world, call, id, participant, kind),
+
+        ("DELETE", ["tokens", "me"]) => {
+            world.directory.revoke(&call.token);
+            Reply::no_content()
+        }
+        ("PATCH", ["apps", "users", user, "connections", connection]) => {
+            leader::alertable(world, call, user, connection)
         }
 
         // Telemetry is taken and forgotten.
         ("POST", ["diagnostics", "trace"] | ["diagnostics", "newrelic", "insights"]) => {
             Reply::accepted()
         }
-        (method, path) => {
-            let text = format!("{method} /api/v2/{} does not exist here", path.join("/"));
-            world.violate(
-                Some(&call.user),
-                ViolationKind::UnknownRequest,
-                text.clone(),
-            );
-            Reply::error(404, "not.found", text)
-        }
+        _ => unknown(world, call),
     }
+}
+
+fn unknown(world: &mut World, call: &Call) -> Reply {
+    let path = call.path.join("/");
+    let text = format!("{} /api/v2/{path} does not exist here", call.method);
+    world.violate(
+        Some(&call.user),
+        ViolationKind::UnknownRequest,
+        text.clone(),
+    );
+    Reply::error(404, "not.found", text)
+}
+
+/// What lies under `conversations/calls/{C}`.
+fn call_route(
+    world: &mut World,
+    call: &Call,
+    method: &str,
+    id: &str,
+    path: &[&str],
+) -> Option<Reply> {
+    Some(match (method, path) {
+        ("POST", ["participants"]) => parties::add(world, call, id),
+        ("PATCH", ["conference"]) => match object(world, call) {
+            Ok(body) => parties::merge(world, call, id, &body),
+            Err(reply) => reply,
+        },
+        ("PUT", ["recordingstate"]) => parties::recording_state(world, call, id),
+        ("POST", ["communications", communication, "metadata"]) => {
+            calls::metadata(world, id, communication)
+        }
+        ("POST", ["communications", communication, "wrapup"]) => {
+            parties::wrapup(world, call, id, communication)
+        }
+        (method, ["participants", participant, rest @ ..]) => match (method, rest) {
+            ("PATCH", []) => calls::patch_participant(world, call, id, participant),
+            ("POST", ["replace"]) => parties::replace(world, call, id, participant, "anybody"),
+            ("GET", ["wrapupcodes"]) => parties::wrapup_codes(world, id, participant),
+            ("POST", ["consult"]) => parties::consult(world, call, id, participant, "generic"),
+            ("POST", ["consult", kind @ ("agent" | "queue")]) => {
+                parties::consult(world, call, id, participant, kind)
+            }
+            ("POST", ["voice", "consult"]) => {
+                parties::consult(world, call, id, participant, "address")
+            }
+            ("PATCH", ["consult"]) => parties::change_consult(world, call, id, participant),
+            ("DELETE", ["consult"]) => parties::cancel_consult(world, id, participant),
+            _ => return None,
+        },
+        _ => return None,
+    })
 }
 
 /// The body as a JSON object, or a violation and the 400.
@@ -118,6 +164,20 @@ pub(super) fn bad_body(world: &mut World, call: &Call, why: &str) -> Reply {
     let text = format!("{} /api/v2/{}: {why}", call.method, call.path.join("/"));
     world.violate(Some(&call.user), ViolationKind::BadBody, text);
     Reply::error(400, "bad.request", why)
+}
+
+/// The page of entities that `pageSize` and `pageNumber` ask for.
+pub(super) fn page_of(call: &Call, entities: &[Value], uri: &str) -> Value {
+    let number = |key: &str| call.query.get(key).and_then(|value| value.parse().ok());
+    let size = number("pageSize").unwrap_or(25_usize).clamp(1, 100);
+    let wanted = number("pageNumber").unwrap_or(1).max(1);
+    let chosen = entities.chunks(size).nth(wanted - 1).unwrap_or_default();
+    let mut value = page(chosen, uri);
+    value["pageSize"] = size.into();
+    value["pageNumber"] = wanted.into();
+    value["total"] = entities.len().into();
+    value["pageCount"] = entities.len().div_ceil(size).max(1).into();
+    value
 }
 
 /// A page of entities, all of them on the first.

@@ -8,7 +8,8 @@ use super::{Handle, find};
 use crate::engine::{CallState, ParticipantPatch};
 use crate::gateway::{Direction, FarEndSource, LegConfig};
 use crate::journal::LogKind;
-use crate::spec::{InboundSpec, OutboundSpec, SimUser, UserSpec};
+use crate::oauth::{LoginScript, OAuthClient};
+use crate::spec::{Contact, InboundSpec, OutboundSpec, SimUser, UserSpec};
 use crate::world::World;
 
 impl Handle {
@@ -156,8 +157,10 @@ impl Handle {
         let leg = self
             .leg(id)
             .ok_or_else(|| anyhow!("call {id} has no media"))?;
-        self.cloud
-            .with(|world| world.log(LogKind::Control, None, format!("{id}: far end {source}")));
+        self.cloud.with(|world| {
+            world.log(LogKind::Control, None, format!("{id}: far end {source}"));
+            world.engine.keep_voice(id, &source);
+        });
         leg.set_far_end(source).await
     }
 
@@ -188,6 +191,64 @@ impl Handle {
             world.log(LogKind::Control, Some(&user), format!("{id}: re-invite"));
             Ok(())
         })
+    }
+
+    /// A party without a phone, by participant or address, answers.
+    ///
+    /// # Errors
+    /// If there is none, or it does not ring.
+    pub fn answer_party(&self, id: &str, party: &str) -> Result<()> {
+        let party = self.party(id, party)?;
+        self.command(id, "a party answers", |world| {
+            world.engine.answer_party(world.now, id, &party)
+        })
+    }
+
+    /// A party, by participant or address, hangs up or refuses.
+    ///
+    /// # Errors
+    /// If there is none, or it has left.
+    pub fn hang_up_party(&self, id: &str, party: &str) -> Result<()> {
+        let party = self.party(id, party)?;
+        self.command(id, "a party hangs up", |world| {
+            world.engine.hang_up_party(world.now, id, &party, "client")
+        })
+    }
+
+    fn party(&self, id: &str, party: &str) -> Result<String> {
+        self.cloud.with(|world| {
+            let conversation = world.engine.conversation(id);
+            let conversation = conversation.ok_or_else(|| anyhow!("no call {id}"))?;
+            let mut all = conversation.participants.iter().rev();
+            let found = all.find(|one| one.id == party || one.address.ends_with(party));
+            Ok(found
+                .ok_or_else(|| anyhow!("no party {party:?} in call {id}"))?
+                .id
+                .clone())
+        })
+    }
+
+    /// Somebody outside, as calls and transfers to the address find them from now on.
+    pub fn add_contact(&self, contact: Contact) {
+        self.cloud.with(|world| {
+            world
+                .contacts
+                .retain(|known| known.address != contact.address);
+            world.contacts.push(contact);
+        });
+    }
+
+    /// Makes an OAuth client, or changes it.
+    pub fn add_oauth_client(&self, client: OAuthClient) {
+        self.cloud.with(|world| world.logins.add(client));
+    }
+
+    /// What visits of the authorize page come to from now on.
+    pub fn script_login(&self, script: LoginScript) {
+        self.cloud.with(|world| {
+            world.log(LogKind::Control, None, format!("logins: {script:?}"));
+            world.logins.script = script;
+        });
     }
 
     fn patch(&self, id: &str, patch: ParticipantPatch) -> Result<()> {

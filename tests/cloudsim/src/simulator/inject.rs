@@ -1,5 +1,7 @@
 //! Faults, let loose.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 
 use super::{Handle, find};
@@ -40,8 +42,30 @@ impl Handle {
 
 fn inject(world: &mut World, fault: Fault) -> Result<()> {
     match fault {
-        Fault::Rest(fault) => world.faults.add_rest(fault),
-        Fault::Iq(fault) => world.faults.add_iq(fault),
+        Fault::Rest(mut fault) => {
+            if !fault.user.is_empty() {
+                fault.user = find(world, &fault.user)?;
+            }
+            world.faults.add_rest(fault);
+        }
+        Fault::Iq(mut fault) => {
+            if !fault.user.is_empty() {
+                fault.user = find(world, &fault.user)?;
+            }
+            world.faults.add_iq(fault);
+        }
+        Fault::SubscriptionsExpiring { user } => each_socket(world, &user, |world, socket| {
+            world.system_node(socket, "streaming-subscriptions-expiring");
+        })?,
+        Fault::ExpireTokens { user, seconds } => {
+            let user = find(world, &user)?;
+            let at = world.now + Duration::from_secs(seconds);
+            world.directory.expire_all(at, &user);
+        }
+        Fault::RevokeRefreshTokens { user } => {
+            let user = find(world, &user)?;
+            world.logins.revoke_refresh(&user);
+        }
         Fault::Sasl { user, condition } => {
             let user = find(world, &user)?;
             world.faults.add_sasl(user, condition);

@@ -79,6 +79,41 @@ impl Handle {
         })
     }
 
+    /// Somebody else takes the user's first station, or gives it back (`None`).
+    ///
+    /// # Errors
+    /// If there is no such user.
+    pub fn take_station(&self, who: &str, by: Option<&str>) -> Result<()> {
+        self.cloud.with(|world| {
+            let id = find(world, who)?;
+            let by = by.map(|by| find(world, by)).transpose()?;
+            let gone = by.is_some();
+            let user = world
+                .directory
+                .user_mut(&id)
+                .ok_or_else(|| anyhow!("no user {who:?}"))?;
+            user.taken_by = by;
+            if gone && std::mem::take(&mut user.associated) {
+                world.publish_station(&id, "Disassociated");
+            }
+            Ok(())
+        })
+    }
+
+    /// Another of a user's clients takes the lead in alerting (genesys-protocol 7.1); `None`:
+    /// some client nobody knows.
+    ///
+    /// # Errors
+    /// If there is no such user.
+    pub fn lead_alerting(&self, who: &str, connection: Option<String>) -> Result<()> {
+        self.cloud.with(|world| {
+            let id = find(world, who)?;
+            let connection = connection.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+            world.lead_alerting(&id, Some(connection));
+            Ok(())
+        })
+    }
+
     /// Proposes a persistent connection without a call (`inin-priv-answer-mode="Auto"`), and
     /// gives its session.
     ///

@@ -70,7 +70,7 @@ impl World {
             self.violate(Some(&user), ViolationKind::UnexpectedStanza, detail);
             return self.refuse(&request, "modify", "bad-request");
         };
-        if let Some(fault) = self.faults.iq(&child.ns) {
+        if let Some(fault) = self.faults.iq(&user, &child.ns) {
             return self.fail_iq(&request, &fault);
         }
         if !bound && !child.is("bind", BIND) {
@@ -156,19 +156,20 @@ impl World {
         self.send(request.socket, text);
     }
 
-    /// XEP-0215: no turn service, and this simulator's stun service unless TURN is forced.
+    /// XEP-0215: the user's relays, and this simulator's stun service unless TURN is forced.
     fn services(&mut self, request: &Request<'_>, iq: &Element, services: &Element) {
         let domain = self.directory.domain.clone();
         self.expect_attribute(request.socket, iq, "to", &domain);
-        let force_turn = self
-            .directory
-            .user(request.user)
-            .is_some_and(|user| user.spec.force_turn);
-        let stun = (!force_turn).then_some(self.stun);
+        let spec = self.directory.user(request.user).map(|user| &user.spec);
+        let force_turn = spec.is_some_and(|spec| spec.force_turn);
         match services.attribute("type") {
-            Some(kind @ ("turn" | "stun")) => {
-                let service = stun.filter(|_| kind == "stun");
-                self.succeed(request, &render::services(kind, service));
+            Some("turn") => {
+                let turn = spec.map(|spec| spec.turn.clone()).unwrap_or_default();
+                self.succeed(request, &render::turn_services(&turn));
+            }
+            Some("stun") => {
+                let service = (!force_turn).then_some(self.stun);
+                self.succeed(request, &render::stun_services(service));
             }
             other => {
                 let detail = format!("extdisco services of type {other:?}; turn and stun exist");

@@ -86,6 +86,8 @@ pub(crate) struct Socket {
     /// The channel's user; authenticated once `phase` is past it.
     pub user: String,
     pub phase: Phase,
+    /// The id of the last `<open>`: the `connectionId` of alerting leaders.
+    pub stream: String,
     /// `FULL`, once bound.
     pub full: Option<String>,
     /// Nothing goes out and nothing that comes in counts.
@@ -200,6 +202,7 @@ impl World {
             channel: channel.to_owned(),
             user: user.clone(),
             phase: Phase::Opening,
+            stream: String::new(),
             full: None,
             silent: false,
             ping_due: None,

@@ -39,6 +39,7 @@ impl World {
             Phase::Authenticating
         };
         let stream = Uuid::new_v4().to_string();
+        socket.stream.clone_from(&stream);
         self.send(id, render::open(&domain, &stream));
         let features = if authenticated {
             render::bind_features()

@@ -40,7 +40,7 @@ impl World {
             let outstanding = Outstanding {
                 what: request.what,
                 due,
-                ours: true,
+                ours: !request.refusable,
             };
             if let Some(socket) = self.sockets.get_mut(&id) {
                 socket.outstanding.insert(request.id, outstanding);

@@ -9,6 +9,7 @@ use super::{
     BIND, CLIENT, EXTDISCO, FRAMING, GENESYS, JINGLE_MESSAGE, PING, PUBSUB, SASL, STANZAS,
 };
 use crate::engine::CloudStanza;
+use crate::spec::TurnServer;
 use crate::xml::{attributes, escape};
 
 const STREAMS: &str = "http://etherx.jabber.org/streams";
@@ -21,6 +22,8 @@ pub(crate) struct Sent {
     pub what: String,
     /// Whether the client answers it.
     pub answered: bool,
+    /// Whether it may answer with an error.
+    pub refusable: bool,
 }
 
 pub(crate) fn open(domain: &str, stream: &str) -> String {
@@ -100,15 +103,37 @@ pub(crate) fn iq_error(
     )
 }
 
-pub(crate) fn services(kind: &str, service: Option<SocketAddr>) -> String {
+pub(crate) fn turn_services(servers: &[TurnServer]) -> String {
+    let each: String = servers
+        .iter()
+        .map(|server| {
+            let tls = server.transport == "tls";
+            let head = attributes(&[
+                ("type", Some(if tls { "turns" } else { "turn" })),
+                (
+                    "transport",
+                    Some(if tls { "tcp" } else { &server.transport }),
+                ),
+                ("host", Some(&server.host)),
+                ("port", Some(&server.port.to_string())),
+                ("username", Some(&server.username)),
+                ("password", Some(&server.password)),
+            ]);
+            format!("<service{head}/>")
+        })
+        .collect();
+    format!("<services xmlns=\"{EXTDISCO}\" type=\"turn\">{each}</services>")
+}
+
+pub(crate) fn stun_services(service: Option<SocketAddr>) -> String {
     let service = service.map_or_else(String::new, |address| {
         format!(
-            "<service type=\"{kind}\" transport=\"udp\" host=\"{}\" port=\"{}\"/>",
+            "<service type=\"stun\" transport=\"udp\" host=\"{}\" port=\"{}\"/>",
             address.ip(),
             address.port()
         )
     });
-    format!("<services xmlns=\"{EXTDISCO}\" type=\"{kind}\">{service}</services>")
+    format!("<services xmlns=\"{EXTDISCO}\" type=\"stun\">{service}</services>")
 }
 
 pub(crate) fn subscription(node: &str, bare: &str, state: &str) -> String {
@@ -216,7 +241,7 @@ pub(crate) fn cloud_stanza(
                 full,
             )
         }
-        CloudStanza::Jingle { xml } => {
+        CloudStanza::Jingle { xml } | CloudStanza::JingleAgain { xml } => {
             let id = Uuid::new_v4().to_string();
             let text = iq_set(&id, peer, full, xml);
             let what = format!("a jingle request of session {session}");
@@ -226,6 +251,7 @@ pub(crate) fn cloud_stanza(
                     id,
                     what,
                     answered: true,
+                    refusable: matches!(stanza, CloudStanza::JingleAgain { .. }),
                 }),
             )
         }
@@ -252,6 +278,7 @@ fn genesys_webrtc(
             id,
             what: format!("JSON-RPC {method}"),
             answered: false,
+            refusable: false,
         }),
     )
 }

@@ -55,6 +55,10 @@ impl World {
                 );
             }
             Action::TransportInfo(info) => {
+                if let (Some(ufrag), Some(pwd)) = (info.ufrag, info.pwd) {
+                    let kind = SignalKind::IceRestart(ufrag, pwd);
+                    self.signal(request, session.clone(), kind);
+                }
                 if !info.candidates.is_empty() {
                     let candidates = info
                         .candidates

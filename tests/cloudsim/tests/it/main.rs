@@ -7,5 +7,6 @@ mod connect;
 mod control;
 mod enforcement;
 mod faults;
+mod login;
 mod peer;
 mod rest;

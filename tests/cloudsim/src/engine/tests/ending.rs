@@ -7,6 +7,7 @@ const HANG_UP: ParticipantPatch = ParticipantPatch {
     state: Some(CallState::Disconnected),
     muted: None,
     held: None,
+    confined: None,
 };
 const FORMS: [Form; 2] = [Form::SdpOverXmpp, Form::Jingle];
 

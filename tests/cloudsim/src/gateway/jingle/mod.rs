@@ -15,8 +15,8 @@ mod tests;
 
 pub use read::{accept_to_sdp, read, transport_info_to_candidates};
 pub use write::{
-    candidate_to_transport_info, end_of_candidates_to_transport_info, offer_to_jingle,
-    session_terminate,
+    candidate_to_transport_info, end_of_candidates_to_transport_info,
+    ice_restart_to_transport_info, offer_to_jingle, session_terminate,
 };
 
 use thiserror::Error;

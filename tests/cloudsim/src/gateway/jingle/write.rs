@@ -53,6 +53,16 @@ pub fn end_of_candidates_to_transport_info(sid: &str, offer: &str) -> Result<Str
     transport_info(sid, offer, "<gathering-complete/>")
 }
 
+/// The `<jingle action="transport-info">` of an ICE restart: the offer's new credentials.
+///
+/// # Errors
+/// The offer has no ICE user fragment.
+pub fn ice_restart_to_transport_info(sid: &str, offer: &str) -> Result<String> {
+    let pwd = attributes(&[("pwd", Some(&Offer::read(offer)?.pwd))]);
+    let info = transport_info(sid, offer, "")?;
+    Ok(info.replacen(" ufrag=", &format!("{pwd} ufrag="), 1))
+}
+
 /// The `<jingle action="session-terminate">` with this reason condition.
 ///
 /// # Errors
