@@ -203,7 +203,7 @@ fn a_conference_grows_mutes_holds_and_shrinks() {
     rig.wait(20);
     let all = ["440<600", "440<P", "600<440", "600<P", "P<440", "P<600"];
     assert_eq!(heard(&rig, &call), all);
-    let mut patch = |rig: &mut Rig, who: &str, patch| {
+    let patch = |rig: &mut Rig, who: &str, patch| {
         rig.engine.patch(rig.now, &call, who, patch).unwrap();
         rig.wait(10);
         heard(rig, &call)
@@ -350,7 +350,7 @@ fn a_user_with_a_phone_is_rung_there() {
         newest_resource: None,
         ..Rig::user()
     };
-    let id = rig.engine.place_call(
+    rig.engine.place_call(
         rig.now,
         &Rig::user(),
         "sip:V@localhost",
@@ -368,7 +368,7 @@ fn a_user_with_a_phone_is_rung_there() {
     };
     for user in ["U", "V"] {
         let session = sessions(&rig, user).pop().expect("it is proposed");
-        let mut says = |rig: &mut Rig, kind: SignalKind| {
+        let says = |rig: &mut Rig, kind: SignalKind| {
             let to = rig.engine.session(&session).unwrap().peer.clone();
             let from = format!("{user}/phone");
             rig.engine.signal(
