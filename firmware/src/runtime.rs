@@ -288,7 +288,8 @@ impl Runtime {
             CloudEvent::Signal(_)
             | CloudEvent::Conversation(_)
             | CloudEvent::Station(_)
-            | CloudEvent::PersistentConnection(_) => {}
+            | CloudEvent::PersistentConnection(_)
+            | CloudEvent::AlertingLeader { .. } => {}
         }
         self.softphone.handle(now, softphone::Input::Cloud(event));
     }

@@ -40,6 +40,9 @@ pub(crate) fn conversation_from(mut value: Value) -> Conversation {
     Conversation {
         id: id.into(),
         participants: participants.iter().filter_map(participant_from).collect(),
+        recording_state: value
+            .get("recordingState")
+            .and_then(|state| Deserialize::deserialize(state).ok()),
     }
 }
 
@@ -93,7 +96,7 @@ fn read_call(value: Value) -> Option<Call> {
 #[cfg(test)]
 mod tests {
     use super::conversation_from;
-    use crate::genesys::model::{CallState, Direction};
+    use crate::genesys::model::{CallState, Direction, RecordingState};
     use serde_json::json;
 
     #[test]
@@ -113,6 +116,40 @@ mod tests {
         assert_eq!(me.calls[0].state, CallState::Alerting);
         assert_eq!(me.calls[0].direction, Some(Direction::Inbound));
         assert!(!conversation.participants[0].calls[0].muted);
+    }
+
+    #[test]
+    fn recording_consultation_and_wrap_up() {
+        let conversation = conversation_from(
+            json!({"id":"C","recordingState":"PAUSED","participants":[
+            {"id":"P","wrapupRequired":true,"wrapupPrompt":"timeout","wrapupTimeoutMs":30000,
+             "calls":[{"id":"K","recording":true,"recordingState":"active"}]},
+            {"id":"P2","consultParticipantId":"P-cust","wrapupRequired":"odd","wrapupTimeoutMs":"odd",
+             "wrapup":{"code":"W1","name":"Sold","notes":"..."},"calls":[{"recordingState":7}]}]}),
+        );
+        assert_eq!(conversation.recording_state, Some(RecordingState::Paused));
+        for (word, state) in [
+            ("ACTIVE", RecordingState::Active),
+            ("odd", RecordingState::None),
+        ] {
+            let conversation = conversation_from(json!({"id":"C","recordingState":word}));
+            assert_eq!(conversation.recording_state, Some(state), "{word}");
+        }
+        let [me, other] = conversation.participants.as_slice() else {
+            panic!("two participants");
+        };
+        assert!(me.wrapup_required && me.wrapup.is_none() && me.calls[0].recording);
+        assert_eq!(me.wrapup_prompt.as_deref(), Some("timeout"));
+        assert_eq!(me.wrapup_timeout_ms, Some(30_000));
+        assert_eq!(me.calls[0].recording_state, Some(RecordingState::Active));
+        assert_eq!(other.consult_participant_id, Some("P-cust".into()));
+        assert!(!other.wrapup_required && other.wrapup_timeout_ms.is_none());
+        let code = other
+            .wrapup
+            .as_ref()
+            .and_then(|wrapup| wrapup.code.as_deref());
+        assert_eq!(code, Some("W1"));
+        assert_eq!(other.calls[0].recording_state, None);
     }
 
     #[test]

@@ -73,6 +73,15 @@ pub enum CloudEvent {
     StationFetched(Option<Station>),
     /// `v2.users.U.persistentconnection` (4.6).
     PersistentConnection(PersistentConnectionEvent),
+    /// Which of the user's clients is to ring (7.1).
+    AlertingLeader {
+        /// This one is.
+        alerting: bool,
+        /// The cloud decides; when false it could not be asked, and every client rings.
+        configured: bool,
+        /// What kind of client the leader is.
+        client_type: Option<String>,
+    },
     /// Connecting failed; `retry_in` is `None` when the wire has given up (bad token): a person must act.
     Failed {
         /// What went wrong.

@@ -153,6 +153,31 @@ pub struct Conversation {
     pub id: ConversationId,
     /// Everybody who is or was on it, oldest first.
     pub participants: Vec<Participant>,
+    /// Whether it is recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording_state: Option<RecordingState>,
+}
+
+/// `recordingState` of a conversation or a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the wire's own words")]
+pub enum RecordingState {
+    #[serde(alias = "ACTIVE")]
+    Active,
+    #[serde(alias = "PAUSED")]
+    Paused,
+    #[default]
+    #[serde(other)]
+    None,
+}
+
+/// What a participant's call was wrapped up with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WrapUp {
+    /// Id of the code.
+    pub code: Option<String>,
 }
 
 /// A participant. From `GET /conversations/calls` the call's fields are flat here and the user is an object (2.6);
@@ -174,6 +199,22 @@ pub struct Participant {
     pub queue_id: Option<String>,
     /// Until the offer to this agent ends, milliseconds.
     pub alerting_timeout_ms: Option<u64>,
+    /// In a consultation: the participant who is to be transferred.
+    pub consult_participant_id: Option<ParticipantId>,
+    /// The call wants a wrap-up code when it is over.
+    #[serde(deserialize_with = "super::lenient::or_default")]
+    pub wrapup_required: bool,
+    /// `mandatory`, `optional`, `agentRequested`, `timeout`, `forcedTimeout`.
+    pub wrapup_prompt: Option<String>,
+    /// Until the cloud wraps up by itself, milliseconds.
+    #[serde(deserialize_with = "super::lenient::or_default")]
+    pub wrapup_timeout_ms: Option<u64>,
+    /// The user has declined to.
+    #[serde(deserialize_with = "super::lenient::or_default")]
+    pub wrapup_skipped: bool,
+    /// What it was wrapped up with.
+    #[serde(deserialize_with = "super::lenient::or_default")]
+    pub wrapup: Option<WrapUp>,
     /// Calls, oldest first.
     pub calls: Vec<Call>,
 }
@@ -195,6 +236,12 @@ pub struct Call {
     pub confined: bool,
     /// On hold.
     pub held: bool,
+    /// Recorded now, where `recording_state` does not say more.
+    #[serde(deserialize_with = "super::lenient::or_default")]
+    pub recording: bool,
+    /// Whether it is recorded.
+    #[serde(deserialize_with = "super::lenient::or_default")]
+    pub recording_state: Option<RecordingState>,
     /// `Edge` and others.
     pub provider: Option<String>,
     /// The other party.

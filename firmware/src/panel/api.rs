@@ -90,7 +90,7 @@ async fn dial(State(api): State<Api>, Body(params): Body<StartSoftphoneSessionPa
             Json(json!({ "id": id, "selfUri": self_uri })),
         )
             .into_response()),
-        Ok(CommandReply::Done) => Ok(accepted()),
+        Ok(CommandReply::Done | CommandReply::WrapUpCodes(_)) => Ok(accepted()),
         // Without a connection there is nobody to place the call.
         Err(Refusal::Sdk(error)) if error.kind == SdkErrorType::Session => {
             Err(sdk_error(StatusCode::SERVICE_UNAVAILABLE, &error).into())

@@ -276,7 +276,7 @@ impl Phone {
                 }
                 self.forget_starts();
             }
-            Ok(CommandReply::Done) => start.replied = true,
+            Ok(CommandReply::Done | CommandReply::WrapUpCodes(_)) => start.replied = true,
             Err(error) => {
                 self.starts.retain(|start| start.command != command);
                 if matches!(self.activity, Activity::Placing(current) if current == command) {

@@ -290,7 +290,10 @@ impl Phone {
             | Event::SessionInterrupted(_)
             | Event::ConversationUpdateRaw(_)
             | Event::Station { .. }
-            | Event::ConcurrentSoftphoneSessionsEnabled(_) => {}
+            | Event::ConcurrentSoftphoneSessionsEnabled(_)
+            | Event::AlertingLeaderChanged { .. }
+            | Event::WrapUpRequired { .. }
+            | Event::WrapUpOver { .. } => {}
         }
     }
 

@@ -1,16 +1,18 @@
 //! What is done to our participant of a conversation, and what follows when the cloud does not do it
 //! (genesys-protocol 2.5, 6.11, 6.13.21, 6.13.22).
 
+use super::call::Known;
 use super::error::is_gone;
 use super::event::{Event, SdkError, SdkErrorType};
+use super::features::Feature;
 use super::requests::Purpose;
 use super::select::own_participant;
 use super::session::End;
 use super::timers::Timer;
 use super::{CommandId, Softphone};
 use crate::device::Private;
-use crate::genesys::id::{ConversationId, SessionId};
-use crate::genesys::model::{Conversation, Participant};
+use crate::genesys::id::{ConversationId, SessionId, UserId};
+use crate::genesys::model::Conversation;
 use crate::genesys::rest::{ParticipantPatch, RestError, RestReply, RestRequest};
 use crate::genesys::signal::Reason;
 
@@ -29,37 +31,44 @@ pub(super) enum Act {
         digits: Private,
         commands: Vec<CommandId>,
     },
+    /// 2.6
+    Feature(Feature),
 }
 
 impl Act {
-    fn request(&self, conversation: ConversationId, participant: &Participant) -> RestRequest {
+    /// # Errors
+    /// When the conversation has nobody to do it to.
+    fn request(&self, known: &Known, me: &UserId) -> Result<RestRequest, SdkError> {
+        let conversation = known.conversation.id.clone();
+        let participant = &known.participant;
         let id = participant.id.clone();
         let patch = match self {
             Self::Answer => ParticipantPatch::Connect,
             // 6.13.21: a call to the user goes to the voicemail.
             Self::Reject if participant.purpose.as_deref() == Some("user") => {
-                return RestRequest::ToVoicemail {
+                return Ok(RestRequest::ToVoicemail {
                     conversation,
                     participant: id,
-                };
+                });
             }
             Self::Reject | Self::End => ParticipantPatch::Disconnect,
             Self::Mute(mute) => ParticipantPatch::Muted(*mute),
             Self::Hold(held) => ParticipantPatch::Held(*held),
             Self::AutoHold => ParticipantPatch::Held(true),
             Self::Digits { digits, .. } => {
-                return RestRequest::Digits {
+                return Ok(RestRequest::Digits {
                     conversation,
                     participant: id,
                     digits: digits.clone(),
-                };
+                });
             }
+            Self::Feature(feature) => return feature.request(known, me),
         };
-        RestRequest::PatchParticipant {
+        Ok(RestRequest::PatchParticipant {
             conversation,
             participant: id,
             patch,
-        }
+        })
     }
 }
 
@@ -72,14 +81,8 @@ impl Softphone {
             call.ending = true;
         }
         let conversation = id.clone();
-        if let Some(known) = self.call(id).and_then(|call| call.known.as_ref()) {
-            let request = act.request(conversation.clone(), &known.participant);
-            let purpose = Purpose::Act {
-                command,
-                conversation,
-                act,
-            };
-            self.request(request, purpose);
+        if let Some(known) = self.call(id).and_then(|call| call.known.clone()) {
+            self.act_on(command, &known, act);
         } else {
             let request = RestRequest::Conversation {
                 conversation: conversation.clone(),
@@ -90,6 +93,22 @@ impl Softphone {
                 act,
             };
             self.request(request, purpose);
+        }
+    }
+
+    fn act_on(&mut self, command: Option<CommandId>, known: &Known, act: Act) {
+        let conversation = known.conversation.id.clone();
+        let me = self.user_id().cloned().unwrap_or_default();
+        match act.request(known, &me) {
+            Ok(request) => {
+                let purpose = Purpose::Act {
+                    command,
+                    conversation,
+                    act,
+                };
+                self.request(request, purpose);
+            }
+            Err(error) => self.give_up(command, &conversation, &act, error),
         }
     }
 
@@ -153,6 +172,10 @@ impl Softphone {
                 if is_gone(error) {
                     self.check(id);
                 }
+                return;
+            }
+            Act::Feature(feature) => {
+                self.on_feature_failed(command, id, feature, error);
                 return;
             }
             // 6.14
@@ -291,18 +314,15 @@ impl Softphone {
             }
         };
         let me = self.user_id().cloned().unwrap_or_default();
-        let participant = own_participant(&conversation, &me, None).cloned();
+        let found = own_participant(&conversation, &me, None).cloned();
+        let known = found.map(|participant| Known {
+            call: participant.calls.last().cloned().unwrap_or_default(),
+            participant,
+            conversation: conversation.clone(),
+        });
         self.observe(conversation);
-        match participant {
-            Some(participant) if self.call(id).is_some() => {
-                let request = act.request(id.clone(), &participant);
-                let purpose = Purpose::Act {
-                    command,
-                    conversation: id.clone(),
-                    act,
-                };
-                self.request(request, purpose);
-            }
+        match known {
+            Some(known) if self.call(id).is_some() => self.act_on(command, &known, act),
             Some(_) if act == Act::End => self.on_act_done(command, id, &act),
             Some(_) => self.give_up(command, id, &act, SdkError::unknown_call(id)),
             None => {

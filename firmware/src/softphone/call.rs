@@ -5,8 +5,9 @@ use super::digits::DigitQueue;
 use super::event::StoredConversation;
 use super::session::Session;
 use crate::device::Private;
-use crate::genesys::id::{CommunicationId, ConversationId, Jid, SessionId};
+use crate::genesys::id::{CommunicationId, ConversationId, Jid, ParticipantId, SessionId};
 use crate::genesys::model::{Call as WireCall, CallState, Conversation, Direction, Participant};
+use crate::genesys::rest::SpeakTo;
 use crate::genesys::signal::{Form, Offer, Propose};
 
 /// A conversation that concerns this phone, or may.
@@ -48,6 +49,19 @@ pub(super) struct Call {
     pub intents: Vec<CommandId>,
     /// Digits that go by REST.
     pub digits: DigitQueue,
+    /// The consultation this phone began.
+    pub consult: Option<Consulting>,
+}
+
+/// A consultation this phone began (2.6).
+#[derive(Clone, Debug)]
+pub(super) struct Consulting {
+    /// Who is to be transferred.
+    pub object: ParticipantId,
+    /// Who is asked, if the cloud told.
+    pub destination: Option<ParticipantId>,
+    /// Who hears whom, as asked for last.
+    pub speak_to: SpeakTo,
 }
 
 /// The last event about a call, with our part of it (6.7).
@@ -176,6 +190,7 @@ impl Call {
             dialed: None,
             intents: Vec::new(),
             digits: DigitQueue::default(),
+            consult: None,
         }
     }
 
@@ -197,6 +212,11 @@ impl Call {
     /// In the store and ringing.
     pub(super) fn is_ringing(&self) -> bool {
         self.stored && self.state().is_some_and(CallState::is_pending)
+    }
+
+    /// Nothing says that it was answered.
+    pub(super) fn is_pending(&self) -> bool {
+        self.state().is_none_or(CallState::is_pending)
     }
 
     /// Direction, if it can be known.

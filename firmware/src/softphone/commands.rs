@@ -5,12 +5,13 @@ use super::call::Call;
 use super::event::{SdkError, SdkErrorType};
 use super::params::validate;
 use super::requests::Purpose;
-use super::session::Session;
+use super::session::{End, Session};
 use super::timers::Timer;
 use super::{Command, CommandId, CommandReply, Softphone};
-use crate::genesys::id::ConversationId;
+use crate::genesys::id::{ConversationId, SessionId};
 use crate::genesys::model::CallState;
 use crate::genesys::rest::{RestRequest, StartSoftphoneSessionParams};
+use crate::genesys::signal::Reason;
 
 impl Softphone {
     /// Starts a command; its outcome comes now or later.
@@ -26,6 +27,39 @@ impl Softphone {
                 conversation,
                 digits,
             } => self.send_digits(id, &conversation, digits),
+            Command::Transfer {
+                conversation,
+                to,
+                mode,
+            } => self.transfer(id, &conversation, to, mode),
+            Command::Consult {
+                conversation,
+                action,
+            } => self.consult(id, &conversation, action),
+            Command::AddParticipants {
+                conversation,
+                participants,
+            } => self.add_participants(id, &conversation, participants),
+            Command::Merge {
+                conversation,
+                others,
+            } => self.merge(id, &conversation, others),
+            Command::RemoveParticipant {
+                conversation,
+                participant,
+            } => self.remove_participant(id, &conversation, participant),
+            Command::Record {
+                conversation,
+                paused,
+            } => self.record(id, &conversation, paused),
+            Command::WrapUpCodes(conversation) => self.ask_wrap_up_codes(id, &conversation),
+            Command::WrapUp {
+                conversation,
+                code,
+                notes,
+            } => self.wrap_up(id, &conversation, code, notes),
+            Command::Terminate { session } => self.force_terminate(id, &session),
+            Command::SetMediaHandling(handling) => self.set_media_handling(id, handling),
         };
         if let Err(error) = refused {
             self.fail(id, error);
@@ -107,6 +141,22 @@ impl Softphone {
         Ok(())
     }
 
+    /// `forceTerminateSession` (6.11). The calls it carried are the cloud's to end; it is asked if it does not.
+    fn force_terminate(&mut self, id: CommandId, session: &SessionId) -> Result<(), SdkError> {
+        if self.session(session).is_none() {
+            let error = SdkError::new(
+                SdkErrorType::Generic,
+                "this phone has no such session: list the calls it has and use one of their sessions",
+            );
+            return Err(error
+                .with("cause", "not_found")
+                .with("sessionId", session.as_str()));
+        }
+        self.end_session(session, Reason::Success, End::Local);
+        self.done(id);
+        Ok(())
+    }
+
     /// `setAudioMute`: at the server, the state comes back with the event (6.8.8).
     fn mute(
         &mut self,
@@ -172,7 +222,7 @@ impl Softphone {
     }
 
     /// The call, if it is one the user can see.
-    fn known_call(&self, id: &ConversationId) -> Result<&Call, SdkError> {
+    pub(super) fn known_call(&self, id: &ConversationId) -> Result<&Call, SdkError> {
         self.call(id)
             .filter(|call| !call.is_eager())
             .ok_or_else(|| SdkError::unknown_call(id))

@@ -28,6 +28,7 @@ impl Softphone {
         let Some(me) = self.user_id().cloned() else {
             return;
         };
+        self.note_wrap_up(&conversation, &me);
         // 6.7; none: ignored.
         let Some((participant, call)) = own_call(&conversation, &me, None) else {
             return;
@@ -98,6 +99,7 @@ impl Softphone {
         call.known = Some(known);
         call.stored = true;
         call.boot = false;
+        self.note_consult(id);
         // 6.8.5, 6.13.13
         let same = previous.as_ref().is_some_and(|previous| {
             (
@@ -237,6 +239,7 @@ impl Softphone {
             return;
         }
         self.cancel_pending(id, "the call is over");
+        self.want_wrap_up(id);
         let own = self.call(id).and_then(|call| call.session.clone());
         if let Some(shared) = session
             .as_ref()

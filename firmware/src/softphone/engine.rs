@@ -1,12 +1,13 @@
 //! The session engine: its state, its public methods, and where each input goes.
 
 use super::call::Call;
-use super::event::{CallView, Event, SdkError, SdkErrorType, SessionInfo};
+use super::event::{AlertingLeader, CallView, Event, SdkError, SdkErrorType, SessionInfo};
 use super::offer::{EarlyCandidates, Reinvites};
 use super::requests::Purpose;
 use super::session::Session;
 use super::timers::{Timer, Timers};
-use super::{Input, Output, RequestId, SoftphoneConfig};
+use super::wrap_up::AfterCall;
+use super::{Input, MediaHandling, Output, RequestId, SoftphoneConfig};
 use crate::genesys::id::{ConversationId, Jid, SessionId, UserId};
 use crate::genesys::model::{
     ConversationEvent, PersistentConnectionEvent, RawJson, Station, StationEvent,
@@ -54,6 +55,10 @@ pub struct Softphone {
     refused: VecDeque<SessionId>,
     /// Trailing call errors (6.8.3).
     pub(super) call_errors: BTreeMap<ConversationId, SdkError>,
+    /// Calls that are over and want to be wrapped up, oldest first.
+    pub(super) after: VecDeque<AfterCall>,
+    /// As set last, by configuration, command or alerting leader.
+    pub(super) handling: MediaHandling,
     backlog: VecDeque<ConversationEvent>,
     /// As last emitted.
     pub(super) views: Vec<CallView>,
@@ -81,6 +86,8 @@ impl Softphone {
             reinvites: Reinvites::default(),
             refused: VecDeque::new(),
             call_errors: BTreeMap::new(),
+            after: VecDeque::new(),
+            handling: config.media_handling,
             backlog: VecDeque::new(),
             views: Vec::new(),
             parting: Vec::new(),
@@ -172,6 +179,15 @@ impl Softphone {
             CloudEvent::Station(event) => self.on_station_event(&event),
             CloudEvent::StationFetched(station) => self.on_station(station),
             CloudEvent::PersistentConnection(event) => self.on_persistent_connection(&event),
+            CloudEvent::AlertingLeader {
+                alerting,
+                configured,
+                client_type,
+            } => self.on_alerting_leader(AlertingLeader {
+                alerting,
+                configured,
+                client_type,
+            }),
             CloudEvent::Failed { error, retry_in } => {
                 if retry_in.is_none() {
                     self.on_cloud_failed(&error);

@@ -1,8 +1,11 @@
 //! SDK events with the SDK's names and payloads (genesys-protocol 6 and 8), as the local API streams them.
 
 use crate::device::Private;
-use crate::genesys::id::{ConversationId, SessionId};
-use crate::genesys::model::{Conversation, Participant, RawJson, Station};
+use crate::genesys::id::{ConversationId, ParticipantId, SessionId};
+use crate::genesys::model::{
+    CallState, Conversation, Participant, RawJson, RecordingState, Station,
+};
+use crate::genesys::rest::SpeakTo;
 use crate::genesys::signal::Reason;
 use serde::Serialize;
 
@@ -64,6 +67,28 @@ pub enum Event {
         /// Which.
         conversation_id: ConversationId,
     },
+    /// `alertingLeaderChanged`
+    AlertingLeaderChanged {
+        /// For calls.
+        voice: AlertingLeader,
+    },
+    /// `wrapUpRequired`. Not the SDK's: a call is over, and wants a wrap-up code. `WrapUpCodes` and `WrapUp` work on it
+    /// until `wrapUpOver`.
+    #[serde(rename_all = "camelCase")]
+    WrapUpRequired {
+        /// Which.
+        conversation_id: ConversationId,
+        /// How urgently.
+        wrap_up: WrapUpView,
+        /// Who it was with.
+        remote: Remote,
+    },
+    /// `wrapUpOver`. Not the SDK's: the call was wrapped up, here, elsewhere or by the cloud, or nobody wants it any more.
+    #[serde(rename_all = "camelCase")]
+    WrapUpOver {
+        /// Which.
+        conversation_id: ConversationId,
+    },
 }
 
 impl Event {
@@ -86,6 +111,9 @@ impl Event {
             Self::SdkError(_) => "sdkError",
             Self::Call(_) => "call",
             Self::CallGone { .. } => "callGone",
+            Self::AlertingLeaderChanged { .. } => "alertingLeaderChanged",
+            Self::WrapUpRequired { .. } => "wrapUpRequired",
+            Self::WrapUpOver { .. } => "wrapUpOver",
         }
     }
 }
@@ -196,6 +224,73 @@ pub struct CallView {
     pub connection: Option<crate::media::ConnectionState>,
     /// Keys can go as RFC 4733.
     pub telephone_event: bool,
+    /// The other parties that are on the call or being called, oldest first.
+    pub parties: Vec<Party>,
+    /// The consultation going on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consult: Option<ConsultView>,
+    /// Whether the call is recorded, if the cloud says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording: Option<RecordingState>,
+    /// The call wants a wrap-up code when it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wrap_up: Option<WrapUpView>,
+}
+
+/// Another party of a call.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the wire's own words")]
+pub struct Party {
+    pub participant_id: ParticipantId,
+    pub name: Private,
+    pub address: Private,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    pub state: CallState,
+    pub held: bool,
+    pub muted: bool,
+    /// Hears hold music.
+    pub confined: bool,
+}
+
+/// A consultation before a transfer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsultView {
+    /// Who is asked, once the cloud has told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination: Option<ParticipantId>,
+    /// Who hears whom, as this phone asked for it last.
+    pub speak_to: SpeakTo,
+    /// The call of who is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<CallState>,
+}
+
+/// How a call wants to be wrapped up.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WrapUpView {
+    /// The user must choose a code; otherwise may.
+    pub mandatory: bool,
+    /// The cloud's word for it: `mandatory`, `optional`, `agentRequested`, `timeout`, `forcedTimeout`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// Until the cloud wraps up by itself, milliseconds after the end of the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+}
+
+/// 7.1.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the SDK's own names")]
+pub struct AlertingLeader {
+    pub alerting: bool,
+    pub configured: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_type: Option<String>,
 }
 
 /// The far end.

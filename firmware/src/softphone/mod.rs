@@ -9,6 +9,8 @@
 //! | `session` | a session from its offer to its end (6.11) |
 //! | `conversation`, `update`, `select` | conversation events and what is told of them (6.7 to 6.9) |
 //! | `commands`, `params`, `acts`, `requests` | what is asked for, by users and at the cloud (2.4 to 2.6, 6.10, 6.11) |
+//! | `features`, `wrap_up` | transfer, consultation, conference, recording, wrap-up (2.6) |
+//! | `handling` | the media-handling modes and the alerting leader (6.3, 6.13.24, 7.1) |
 //! | `digits` | key tones, in the audio or one request after the other (2.6) |
 //! | `reconcile` | whether what is believed is still so (3.6, 6.13.12) |
 //! | `view` | the calls as the phone sees them |
@@ -25,6 +27,8 @@ mod digits;
 mod engine;
 mod error;
 pub mod event;
+mod features;
+mod handling;
 mod offer;
 mod params;
 mod pending;
@@ -35,14 +39,18 @@ mod session;
 mod timers;
 mod update;
 mod view;
+mod wrap_up;
 
 #[cfg(test)]
 mod tests;
 
 use crate::device::Private;
 use crate::genesys::CloudEvent;
-use crate::genesys::id::{ConversationId, SessionId};
-use crate::genesys::rest::{RestError, RestReply, RestRequest, StartSoftphoneSessionParams};
+use crate::genesys::id::{ConversationId, ParticipantId, SessionId};
+use crate::genesys::rest::{
+    RestError, RestReply, RestRequest, SoftphoneDestination, StartSoftphoneSessionParams,
+};
+pub use crate::genesys::rest::{SpeakTo, TransferTarget, WrapUpCode};
 use crate::genesys::signal::{Candidate, Reply};
 use crate::media::PeerEvent;
 pub use engine::Softphone;
@@ -117,6 +125,88 @@ pub enum Command {
         /// `0-9*#`.
         digits: Private,
     },
+    /// Hands the call on (2.6), or begins to.
+    Transfer {
+        /// Which call.
+        conversation: ConversationId,
+        /// To whom.
+        to: TransferTarget,
+        /// At once, or after asking.
+        mode: TransferMode,
+    },
+    /// What becomes of the consultation begun by a transfer.
+    Consult {
+        /// Which call.
+        conversation: ConversationId,
+        /// What is wanted.
+        action: ConsultAction,
+    },
+    /// Calls more parties into the call, which is a conference then.
+    AddParticipants {
+        /// Which call.
+        conversation: ConversationId,
+        /// Whom; at least one.
+        participants: Vec<SoftphoneDestination>,
+    },
+    /// Makes one conference of several calls.
+    Merge {
+        /// The call that stays.
+        conversation: ConversationId,
+        /// The calls that become part of it; at least one.
+        others: Vec<ConversationId>,
+    },
+    /// Puts another party out of the call. To leave it oneself is `End`.
+    RemoveParticipant {
+        /// Which call.
+        conversation: ConversationId,
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// Pauses or resumes the recording of the call.
+    Record {
+        /// Which call.
+        conversation: ConversationId,
+        /// Wanted.
+        paused: bool,
+    },
+    /// The codes the call can be wrapped up with -> `CommandReply::WrapUpCodes`. During the call or after it.
+    WrapUpCodes(ConversationId),
+    /// Wraps the call up. During the call or after it.
+    WrapUp {
+        /// Which call.
+        conversation: ConversationId,
+        /// Id of one of the codes.
+        code: String,
+        /// The user's notes.
+        notes: Option<Private>,
+    },
+    /// `forceTerminateSession`: ends a session by signaling, whatever else uses it (6.11).
+    Terminate {
+        /// Which session.
+        session: SessionId,
+    },
+    /// `setMediaHandling` (6.13.24).
+    SetMediaHandling(MediaHandling),
+}
+
+/// How a call is handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferMode {
+    /// At once; our part of the call ends.
+    Blind,
+    /// We first talk to who is to take it; `Command::Consult` ends that.
+    Consult,
+}
+
+/// What can be done in a consultation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsultAction {
+    /// We leave, the other two talk on.
+    Complete,
+    /// Who was asked leaves, we talk on.
+    Cancel,
+    /// Who hears whom.
+    SpeakTo(SpeakTo),
 }
 
 /// How a command ended well.
@@ -131,6 +221,8 @@ pub enum CommandReply {
     },
     /// Taken.
     Done,
+    /// The codes a call can be wrapped up with.
+    WrapUpCodes(Vec<WrapUpCode>),
 }
 
 /// Everything the session engine wants done. Closed.
@@ -198,6 +290,10 @@ pub struct SoftphoneConfig {
     pub take_all_outbound: bool,
     /// `eagerPersistentConnectionEstablishment`.
     pub eager_persistent_connection: EagerMode,
+    /// `reportStatistics`: tell the gateway every few seconds how well the call is heard (5.8).
+    pub report_statistics: bool,
+    /// Which proposals are taken note of, until `SetMediaHandling` or the alerting leader says otherwise (6.3).
+    pub media_handling: MediaHandling,
 }
 
 impl Default for SoftphoneConfig {
@@ -206,6 +302,8 @@ impl Default for SoftphoneConfig {
             disable_auto_answer: false,
             take_all_outbound: false,
             eager_persistent_connection: EagerMode::Auto,
+            report_statistics: false,
+            media_handling: MediaHandling::StandardMedia,
         }
     }
 }
@@ -220,4 +318,19 @@ pub enum EagerMode {
     Event,
     /// Ignore it.
     None,
+}
+
+/// Which proposals this client takes note of (6.3, 6.13.24).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MediaHandling {
+    /// All.
+    #[default]
+    StandardMedia,
+    /// All: this client is the one that rings (7.1).
+    AlertingLeaderMedia,
+    /// Only those that want to be answered by themselves; idle sessions are ended.
+    ReducedMedia,
+    /// The same, but sessions are kept.
+    ReducedMediaHeadsets,
 }

@@ -4,7 +4,7 @@
 
 use super::SdkError;
 use crate::device::Private;
-use crate::genesys::rest::StartSoftphoneSessionParams;
+use crate::genesys::rest::{SoftphoneDestination, StartSoftphoneSessionParams, TransferTarget};
 
 /// Longest number or address; SIP stacks cut longer ones.
 const MAX_ADDRESS: usize = 255;
@@ -44,7 +44,15 @@ pub(crate) fn validate(params: &StartSoftphoneSessionParams) -> Result<(), SdkEr
     for conversation in params.conversation_ids.iter().flatten() {
         id("conversationIds", conversation.as_str())?;
     }
-    for party in params.participants.iter().flatten() {
+    destinations(params.participants.as_deref().unwrap_or_default())
+}
+
+/// Refuses parties that cannot be called.
+///
+/// # Errors
+/// `invalid_options`.
+pub(super) fn destinations(parties: &[SoftphoneDestination]) -> Result<(), SdkError> {
+    for party in parties {
         address("participants.address", &party.address)?;
         text("participants.name", party.name.as_ref())?;
         for (field, value) in [
@@ -57,6 +65,19 @@ pub(crate) fn validate(params: &StartSoftphoneSessionParams) -> Result<(), SdkEr
         }
     }
     Ok(())
+}
+
+/// Refuses a target nobody can be transferred to.
+///
+/// # Errors
+/// `invalid_options`.
+pub(super) fn target(to: &TransferTarget) -> Result<(), SdkError> {
+    match to {
+        TransferTarget::Address(to) => address("to.address", to),
+        TransferTarget::User(user) => id("to.userId", user),
+        TransferTarget::Queue(queue) => id("to.queueId", queue),
+        TransferTarget::Voicemail(user) => id("to.voicemailUserId", user),
+    }
 }
 
 /// Refuses digits that no key of a phone makes.
@@ -137,7 +158,7 @@ fn queue_only(params: &StartSoftphoneSessionParams) -> Result<(), SdkError> {
 }
 
 /// A telephone number with the usual separators, or a `tel:`, `sip:` or `user@domain` address.
-fn address(field: &str, value: &Private) -> Result<(), SdkError> {
+pub(super) fn address(field: &str, value: &Private) -> Result<(), SdkError> {
     let value = value.expose().trim();
     if value.is_empty() {
         return Err(SdkError::invalid(field, format!("{field} is empty")));
@@ -207,7 +228,7 @@ fn uri(field: &str, value: &str) -> Result<(), SdkError> {
 }
 
 /// An identifier of the cloud.
-fn id(field: &str, value: &str) -> Result<(), SdkError> {
+pub(super) fn id(field: &str, value: &str) -> Result<(), SdkError> {
     let good = !value.is_empty()
         && value.len() <= 128
         && value
@@ -224,7 +245,7 @@ fn id(field: &str, value: &str) -> Result<(), SdkError> {
 }
 
 /// Text for people.
-fn text(field: &str, value: Option<&Private>) -> Result<(), SdkError> {
+pub(super) fn text(field: &str, value: Option<&Private>) -> Result<(), SdkError> {
     match value.map(Private::expose) {
         Some(value) if value.len() > MAX_TEXT || value.chars().any(char::is_control) => {
             Err(SdkError::invalid(

@@ -97,7 +97,9 @@ impl Softphone {
             pending.is_mocked(),
             matches!(pending.origin, Origin::Offered(_)),
         );
-        if eager {
+        if self.handling.is_reduced() && !placed && !wanted && !mocked && (eager || !auto_answer) {
+            // 6.3: ignored; kept, so that it can still be answered by command.
+        } else if eager {
             match self.config.eager_persistent_connection {
                 EagerMode::Auto => self.take(id),
                 EagerMode::Event => self.announce(id),

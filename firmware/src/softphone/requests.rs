@@ -29,6 +29,13 @@ pub(super) enum Purpose {
         conversation: ConversationId,
         act: Act,
     },
+    /// The codes a call can be wrapped up with.
+    WrapUpCodes { command: CommandId },
+    /// To wrap a call up.
+    WrapUp {
+        command: CommandId,
+        conversation: ConversationId,
+    },
     /// 6.13.23: never matters.
     Metadata,
     /// Which way a call goes that wants to be answered by itself.
@@ -63,7 +70,12 @@ impl Softphone {
         };
         self.timers.stop(&Timer::Request(request));
         if let Err(error) = &result {
-            match purpose {
+            match &purpose {
+                // Tried once more, otherwise.
+                Purpose::Act {
+                    act: Act::Feature(feature),
+                    ..
+                } if feature.retry(error).is_some() => {}
                 // 2.5, and questions of our own: a warning, nothing else.
                 Purpose::Metadata
                 | Purpose::Direction(_)
@@ -81,7 +93,12 @@ impl Softphone {
                 conversation,
                 act,
             } => match result {
-                Ok(_) => self.on_act_done(command, &conversation, &act),
+                Ok(reply) => match act {
+                    Act::Feature(feature) => {
+                        self.on_feature_done(command, &conversation, feature, reply);
+                    }
+                    act => self.on_act_done(command, &conversation, &act),
+                },
                 Err(error) => self.on_act_failed(command, &conversation, &act, &error),
             },
             Purpose::Find {
@@ -89,6 +106,11 @@ impl Softphone {
                 conversation,
                 act,
             } => self.on_found(command, &conversation, act, result),
+            Purpose::WrapUpCodes { command } => self.on_wrap_up_codes(command, result),
+            Purpose::WrapUp {
+                command,
+                conversation,
+            } => self.on_wrapped_up(command, &conversation, result),
             Purpose::Direction(id) => {
                 self.on_conversation_result(&id, result);
                 self.on_direction_unknown(&id);

@@ -75,6 +75,7 @@ mod tests {
         let conversation = Conversation {
             id: "C".into(),
             participants,
+            ..Conversation::default()
         };
         let found = own_call(&conversation, &"U".into(), wanted)
             .map_or("none".to_owned(), |(p, c)| format!("{}/{}", p.id, c.id));

@@ -1,11 +1,11 @@
 //! What the phone and `GET /calls` see of a call.
 
 use super::Softphone;
-use super::call::Call;
-use super::event::{CallView, Event, Remote};
+use super::call::{Call, Known};
+use super::event::{CallView, ConsultView, Event, Party, Remote, WrapUpView};
 use crate::device::Private;
 use crate::genesys::id::ConversationId;
-use crate::genesys::model::{CallState, Direction, Participant};
+use crate::genesys::model::{Call as WireCall, CallState, Direction, Participant, RecordingState};
 
 impl Softphone {
     /// Emits what changed in the calls' views since the last time, and which of them are gone.
@@ -66,7 +66,10 @@ impl Softphone {
         // An outbound call of another client concerns this phone only when it is proposed here (click to dial).
         let inbound = call.direction() != Some(Direction::Outbound);
         let concerns = call.boot || call.is_ours() || announced || (call.stored && inbound);
-        if !concerns || call.dismissed || call.is_eager() {
+        // 6.3, 7.1: another client of the user rings.
+        let told = pending.is_some_and(|pending| pending.auto_answer);
+        let silent = self.handling.is_reduced() && !call.is_ours() && call.is_pending() && !told;
+        if !concerns || silent || call.dismissed || call.is_eager() {
             return None;
         }
         let known = call.known.as_ref();
@@ -92,11 +95,63 @@ impl Softphone {
             telephone_event: session
                 .and_then(|s| s.negotiated)
                 .is_some_and(|n| n.dtmf_payload_type.is_some()),
+            parties: known.map(|known| self.parties(known)).unwrap_or_default(),
+            consult: self.consult_view(call),
+            recording: known.and_then(recording),
+            wrap_up: known.and_then(|known| wrap_up_view(&known.participant)),
+        })
+    }
+
+    /// The others that are on the call, without the machinery in between.
+    fn parties(&self, known: &Known) -> Vec<Party> {
+        let party = |p: &Participant| {
+            let call = living_call(p)?;
+            Some(Party {
+                participant_id: p.id.clone(),
+                name: p.name.clone().unwrap_or_default(),
+                address: p.address.clone().unwrap_or_default(),
+                purpose: p.purpose.clone(),
+                state: call.state,
+                held: call.held,
+                muted: call.muted,
+                confined: call.confined,
+            })
+        };
+        known
+            .conversation
+            .participants
+            .iter()
+            .filter(|p| {
+                (p.user_id.is_none() || p.user_id.as_ref() != self.user_id()) && !is_machine(p)
+            })
+            .filter_map(party)
+            .collect()
+    }
+
+    /// The consultation this phone began, else one the events tell of.
+    fn consult_view(&self, call: &Call) -> Option<ConsultView> {
+        let known = call.known.as_ref();
+        let told = known.and_then(|known| self.consulted(known));
+        let own = call.consult.as_ref();
+        if own.is_none() && told.is_none() {
+            return None;
+        }
+        let named = own.and_then(|consult| consult.destination.as_ref());
+        let asked = known
+            .and_then(|known| {
+                let mut participants = known.conversation.participants.iter();
+                participants.find(|p| Some(&p.id) == named)
+            })
+            .or(told.filter(|_| named.is_none()));
+        Some(ConsultView {
+            destination: named.or(told.map(|p| &p.id)).cloned(),
+            speak_to: own.map(|consult| consult.speak_to).unwrap_or_default(),
+            state: asked.and_then(living_call).map(|call| call.state),
         })
     }
 
     /// The far end (4.4): as our own call names it, else the participant at the other end, else what was dialed.
-    fn remote(&self, call: &Call) -> Remote {
+    pub(super) fn remote(&self, call: &Call) -> Remote {
         let Some(known) = &call.known else {
             return Remote {
                 name: Private::default(),
@@ -148,4 +203,45 @@ impl Softphone {
         };
         with_purpose(&["customer", "external"]).or_else(|| with_purpose(&["user", "agent"]))
     }
+}
+
+/// The call of a participant that has not ended.
+pub(super) fn living_call(participant: &Participant) -> Option<&WireCall> {
+    participant
+        .calls
+        .iter()
+        .rev()
+        .find(|call| !call.state.is_ended())
+}
+
+/// Queue, menu and the like: no party a user could do anything with.
+pub(super) fn is_machine(participant: &Participant) -> bool {
+    matches!(
+        participant.purpose.as_deref(),
+        Some("acd" | "ivr" | "workflow" | "botflow" | "dialer" | "campaign")
+    )
+}
+
+/// As our call says it, else the conversation.
+fn recording(known: &Known) -> Option<RecordingState> {
+    let told = [
+        known.call.recording_state,
+        known.conversation.recording_state,
+    ];
+    let on = told
+        .into_iter()
+        .flatten()
+        .find(|state| *state != RecordingState::None)
+        .or(known.call.recording.then_some(RecordingState::Active));
+    on.or_else(|| told.into_iter().flatten().next())
+}
+
+/// What the cloud wants after the call, if anything.
+pub(super) fn wrap_up_view(participant: &Participant) -> Option<WrapUpView> {
+    let prompt = participant.wrapup_prompt.clone();
+    participant.wrapup_required.then(|| WrapUpView {
+        mandatory: matches!(prompt.as_deref(), Some("mandatory" | "forcedTimeout")),
+        timeout_ms: participant.wrapup_timeout_ms,
+        prompt,
+    })
 }

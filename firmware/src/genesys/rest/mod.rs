@@ -1,6 +1,7 @@
 //! REST requests as values (genesys-protocol section 2), and the client that makes them.
 
 pub(crate) mod client;
+mod feature;
 pub(crate) mod retry;
 pub(crate) mod wire;
 
@@ -8,6 +9,7 @@ use super::id::{CommunicationId, ConversationId, ParticipantId};
 use super::model::Conversation;
 use super::token::TokenError;
 use crate::device::Private;
+pub use feature::{Endpoint, FeatureRequest, SpeakTo, TransferTarget, WrapUpCode};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -114,6 +116,8 @@ pub enum RestRequest {
         /// K.
         communication: CommunicationId,
     },
+    /// What the SDK leaves to its user (2.6).
+    Feature(Box<FeatureRequest>),
 }
 
 /// Body of the participant PATCH (2.5).
@@ -145,6 +149,13 @@ pub enum RestReply {
     Conversation(Box<Conversation>),
     /// Several.
     Conversations(Vec<Conversation>),
+    /// A consultation has begun.
+    Consulting {
+        /// Who is asked, when the cloud says so.
+        destination: Option<ParticipantId>,
+    },
+    /// The codes a call can be wrapped up with.
+    WrapUpCodes(Vec<WrapUpCode>),
 }
 
 /// A REST request that did not succeed. Texts hold no number and no name.

@@ -1,6 +1,8 @@
 //! REST requests as HTTP, and replies as values.
 
-use super::{ParticipantPatch, RestError, RestReply, RestRequest};
+use super::{
+    FeatureRequest, ParticipantPatch, RestError, RestReply, RestRequest, WrapUpCode, feature,
+};
 use crate::device::Private;
 use crate::genesys::id::{ConversationId, ParticipantId};
 use crate::genesys::lenient::{conversation_from, drop_nulls};
@@ -172,6 +174,7 @@ pub(super) fn http(request: &RestRequest) -> HttpRequest {
             segment(conversation.as_str()),
             segment(communication.as_str())
         )),
+        RestRequest::Feature(request) => feature::http(request),
     }
 }
 
@@ -211,11 +214,32 @@ pub(super) fn reply(
                 page.entities.into_iter().map(conversation_from).collect();
             Ok(RestReply::Conversations(conversations))
         }
+        RestRequest::Feature(feature) => match **feature {
+            FeatureRequest::Consult { .. } => Ok(RestReply::Consulting {
+                destination: destination(reply),
+            }),
+            FeatureRequest::WrapUpCodes { .. } => {
+                let list: Vec<Value> = reply.json(http)?;
+                let codes = list.into_iter().filter_map(|code| {
+                    serde_json::from_value::<WrapUpCode>(code)
+                        .ok()
+                        .filter(|code| !code.id.is_empty())
+                });
+                Ok(RestReply::WrapUpCodes(codes.collect()))
+            }
+            _ => Ok(RestReply::Done),
+        },
         RestRequest::PatchParticipant { .. }
         | RestRequest::ToVoicemail { .. }
         | RestRequest::Digits { .. }
         | RestRequest::Metadata { .. } => Ok(RestReply::Done),
     }
+}
+
+/// Who is asked in a consultation. It has begun whatever the body says, so a bad one is no error.
+fn destination(reply: &HttpReply) -> Option<ParticipantId> {
+    let body: Value = serde_json::from_slice(&reply.body).ok()?;
+    Some(body.get("destinationParticipantId")?.as_str()?.into())
 }
 
 fn patch_body(patch: ParticipantPatch) -> Value {
@@ -227,7 +251,10 @@ fn patch_body(patch: ParticipantPatch) -> Value {
     }
 }
 
-fn call_participant(conversation: &ConversationId, participant: &ParticipantId) -> String {
+pub(super) fn call_participant(
+    conversation: &ConversationId,
+    participant: &ParticipantId,
+) -> String {
     format!(
         "conversations/calls/{}/participants/{}",
         segment(conversation.as_str()),

@@ -2,7 +2,8 @@ use super::{HttpReply, HttpRequest, http, reply, segment};
 use crate::device::Private;
 use crate::genesys::model::CallState;
 use crate::genesys::rest::{
-    ParticipantPatch, RestError, RestReply, RestRequest, StartSoftphoneSessionParams,
+    Endpoint, FeatureRequest, ParticipantPatch, RestError, RestReply, RestRequest,
+    StartSoftphoneSessionParams, TransferTarget, WrapUpCode,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -119,6 +120,44 @@ fn an_id_cannot_become_another_path() {
     ] {
         assert_eq!(segment(id), expected);
     }
+}
+
+#[test]
+fn replies_of_features_become_values() {
+    let consult = RestRequest::Feature(Box::new(FeatureRequest::Consult {
+        conversation: "C".into(),
+        object: "P".into(),
+        to: TransferTarget::User("U2".to_owned()),
+        consulting: "U".into(),
+        endpoint: Endpoint::Typed,
+    }));
+    for (body, destination) in [
+        (r#"{"destinationParticipantId":"P2"}"#, Some("P2".into())),
+        ("{}", None),
+        ("", None),
+    ] {
+        let reply = reply(&consult, &http(&consult), &answered(202, body));
+        assert_eq!(reply, Ok(RestReply::Consulting { destination }), "{body}");
+    }
+
+    let codes = RestRequest::Feature(Box::new(FeatureRequest::WrapUpCodes {
+        conversation: "C".into(),
+        participant: "P".into(),
+    }));
+    let list = r#"[{"id":"W1","name":"Sold","division":{}},{"name":"without id"},7,{"id":"W2"}]"#;
+    let code = |id: &str, name: &str| WrapUpCode {
+        id: id.to_owned(),
+        name: name.to_owned(),
+    };
+    assert_eq!(
+        reply(&codes, &http(&codes), &answered(200, list)),
+        Ok(RestReply::WrapUpCodes(vec![
+            code("W1", "Sold"),
+            code("W2", "")
+        ]))
+    );
+    let odd = reply(&codes, &http(&codes), &answered(200, "{}"));
+    assert!(matches!(odd, Err(RestError::Body { .. })));
 }
 
 #[test]

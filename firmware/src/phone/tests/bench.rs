@@ -362,6 +362,10 @@ fn view(name: &str) -> CallView {
         },
         connection: None,
         telephone_event: true,
+        parties: Vec::new(),
+        consult: None,
+        recording: None,
+        wrap_up: None,
     }
 }
 

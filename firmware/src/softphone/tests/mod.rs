@@ -54,4 +54,4 @@ macro_rules! files {
     };
 }
 
-files! { inbound outbound in_call ending offers errors streaming clients shared }
+files! { inbound outbound in_call ending offers errors streaming clients shared features handling }

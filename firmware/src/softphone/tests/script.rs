@@ -5,15 +5,18 @@ use super::values::{
     OTHER, OWN, Words, conversation_of, from, identity, peer, station, status_error,
 };
 use crate::device::Private;
-use crate::genesys::id::{ConversationId, SessionId};
+use crate::genesys::id::{ConversationId, ParticipantId, SessionId};
 use crate::genesys::model::{
     ConversationEvent, ErrorInfo, PersistentConnectionEvent, RawJson, StationEvent,
 };
-use crate::genesys::rest::{RestError, RestReply, RestRequest, StartSoftphoneSessionParams};
+use crate::genesys::rest::{
+    RestError, RestReply, RestRequest, SoftphoneDestination, StartSoftphoneSessionParams,
+};
 use crate::genesys::signal::{Candidate, Form, Offer, Propose, Signal};
 use crate::genesys::{CloudError, CloudEvent};
 use crate::softphone::{
-    Command, CommandId, EagerMode, Input, Output, RequestId, Softphone, SoftphoneConfig,
+    Command, CommandId, ConsultAction, EagerMode, Input, Output, RequestId, Softphone,
+    SoftphoneConfig, TransferMode, TransferTarget, WrapUpCode,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -146,6 +149,8 @@ impl World {
                 Some("none") => EagerMode::None,
                 _ => EagerMode::Auto,
             },
+            report_statistics: words.has("report-statistics"),
+            media_handling: words.value("media").map(word).unwrap_or_default(),
         });
     }
 
@@ -272,6 +277,11 @@ impl World {
                     candidate: words.at(2).to_owned(),
                 },
             }),
+            "leader" => cloud(CloudEvent::AlertingLeader {
+                alerting: words.at(1) == "me",
+                configured: words.at(1) != "unknown",
+                client_type: None,
+            }),
             "end-of-candidates" => signal(Signal::EndOfCandidates { session }),
             "terminate" => signal(Signal::Terminate {
                 session,
@@ -323,7 +333,8 @@ impl World {
                         conversation,
                         digits: words.at(2).into(),
                     },
-                    _ => panic!("unknown input: {line}"),
+                    other => feature(other, words, conversation)
+                        .unwrap_or_else(|| panic!("unknown input: {line}")),
                 };
                 Input::Command {
                     id: CommandId(self.commands),
@@ -359,6 +370,18 @@ impl World {
                         .collect(),
                 ))
             }
+            "consulting" => Ok(RestReply::Consulting {
+                destination: words.0.get(3).map(|id| ParticipantId::from(*id)),
+            }),
+            "codes" => Ok(RestReply::WrapUpCodes(
+                words.0[3..]
+                    .iter()
+                    .map(|id| WrapUpCode {
+                        id: (*id).to_owned(),
+                        name: format!("Name of {id}"),
+                    })
+                    .collect(),
+            )),
             "timeout" => Err(RestError::Timeout {
                 request: "request".to_owned(),
                 after: Duration::from_secs(30),
@@ -367,6 +390,71 @@ impl World {
         };
         Input::Rest { request, result }
     }
+}
+
+/// Commands beyond the SDK's: `transfer C blind user U2`, `consult C speak-to BOTH`, `add C 1002 1003`, ...
+fn feature(command: &str, words: &Words, conversation: ConversationId) -> Option<Command> {
+    Some(match command {
+        "transfer" => Command::Transfer {
+            conversation,
+            to: match words.at(3) {
+                "user" => TransferTarget::User(words.at(4).to_owned()),
+                "queue" => TransferTarget::Queue(words.at(4).to_owned()),
+                "voicemail" => TransferTarget::Voicemail(words.at(4).to_owned()),
+                _ => TransferTarget::Address(words.at(4).into()),
+            },
+            mode: match words.at(2) {
+                "consult" => TransferMode::Consult,
+                _ => TransferMode::Blind,
+            },
+        },
+        "consult" => Command::Consult {
+            conversation,
+            action: match words.at(2) {
+                "complete" => ConsultAction::Complete,
+                "cancel" => ConsultAction::Cancel,
+                _ => ConsultAction::SpeakTo(word(words.at(3))),
+            },
+        },
+        "add" => Command::AddParticipants {
+            conversation,
+            participants: words.0[2..]
+                .iter()
+                .map(|address| SoftphoneDestination {
+                    address: (*address).into(),
+                    name: None,
+                    user_id: None,
+                    queue_id: None,
+                })
+                .collect(),
+        },
+        "merge" => Command::Merge {
+            conversation,
+            others: words.0[2..]
+                .iter()
+                .map(|id| ConversationId::from(*id))
+                .collect(),
+        },
+        "remove" => Command::RemoveParticipant {
+            conversation,
+            participant: words.at(2).into(),
+        },
+        "pause-recording" | "resume-recording" => Command::Record {
+            conversation,
+            paused: command == "pause-recording",
+        },
+        "wrap-up-codes" => Command::WrapUpCodes(conversation),
+        "wrap-up" => Command::WrapUp {
+            conversation,
+            code: words.at(2).to_owned(),
+            notes: words.value("notes").map(Private::from),
+        },
+        "force-terminate" => Command::Terminate {
+            session: words.at(1).into(),
+        },
+        "media-handling" => Command::SetMediaHandling(word(words.at(1))),
+        _ => return None,
+    })
 }
 
 /// A phone that is connected and ready, with the station that the line names.

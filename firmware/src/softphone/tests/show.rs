@@ -1,8 +1,12 @@
 //! Outputs as one line of text each.
 
-use crate::genesys::rest::{ParticipantPatch, RestRequest};
+use crate::genesys::rest::{
+    Endpoint, FeatureRequest, ParticipantPatch, RestRequest, TransferTarget,
+};
 use crate::genesys::signal::{Form, Reply};
-use crate::softphone::event::{CallView, ConversationUpdate, Event, StoredConversation};
+use crate::softphone::event::{
+    CallView, ConversationUpdate, Event, Party, StoredConversation, WrapUpView,
+};
 use crate::softphone::{CommandReply, MediaCommand, Output, SdkError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -35,6 +39,10 @@ pub(super) fn show(output: &Output, number: usize) -> String {
         Output::CommandDone { id, result } => match result {
             Ok(CommandReply::Done) => format!("#{} done", id.0),
             Ok(CommandReply::Started { id: call, .. }) => format!("#{} started {call}", id.0),
+            Ok(CommandReply::WrapUpCodes(codes)) => {
+                let codes: Vec<&str> = codes.iter().map(|code| code.id.as_str()).collect();
+                format!("#{} codes {}", id.0, codes.join(" "))
+            }
             Err(error) => format!("#{} failed {}", id.0, show_error(error)),
         },
     }
@@ -76,6 +84,93 @@ fn request(body: &RestRequest) -> String {
             conversation,
             communication,
         } => format!("POST metadata {conversation}/{communication}"),
+        RestRequest::Feature(request) => feature(request),
+    }
+}
+
+fn target(to: &TransferTarget) -> String {
+    match to {
+        TransferTarget::Address(to) => to.expose().to_owned(),
+        TransferTarget::User(id) => format!("user={id}"),
+        TransferTarget::Queue(id) => format!("queue={id}"),
+        TransferTarget::Voicemail(id) => format!("voicemail={id}"),
+    }
+}
+
+fn feature(request: &FeatureRequest) -> String {
+    let how = |endpoint: &Endpoint| match endpoint {
+        Endpoint::Typed => "",
+        Endpoint::Generic => " (generic)",
+    };
+    match request {
+        FeatureRequest::Transfer {
+            conversation,
+            participant,
+            to,
+            endpoint,
+        } => format!(
+            "POST transfer {conversation}/{participant} {}{}",
+            target(to),
+            how(endpoint)
+        ),
+        FeatureRequest::Consult {
+            conversation,
+            object,
+            to,
+            consulting,
+            endpoint,
+        } => format!(
+            "POST consult {conversation}/{object} {} by={consulting}{}",
+            target(to),
+            how(endpoint)
+        ),
+        FeatureRequest::SpeakTo {
+            conversation,
+            object,
+            speak_to,
+        } => format!(
+            "PATCH consult {conversation}/{object} {}",
+            text_of(speak_to)
+        ),
+        FeatureRequest::CancelConsult {
+            conversation,
+            object,
+        } => format!("DELETE consult {conversation}/{object}"),
+        FeatureRequest::AddParticipants {
+            conversation,
+            participants,
+        } => format!(
+            "POST participants {conversation} {}",
+            serde_json::to_string(participants).unwrap()
+        ),
+        FeatureRequest::Merge {
+            conversation,
+            others,
+        } => {
+            let others: Vec<&str> = others.iter().map(|id| id.as_str()).collect();
+            format!("PATCH conference {conversation} {}", others.join(" "))
+        }
+        FeatureRequest::Recording {
+            conversation,
+            paused,
+        } => format!("PUT recordingstate {conversation} paused={paused}"),
+        FeatureRequest::WrapUpCodes {
+            conversation,
+            participant,
+        } => format!("GET wrapupcodes {conversation}/{participant}"),
+        FeatureRequest::WrapUp {
+            conversation,
+            participant,
+            communication,
+            code,
+            notes,
+        } => format!(
+            "POST wrapup {conversation}/{participant}/{communication} {code}{}",
+            notes
+                .as_ref()
+                .map(|notes| format!(" \"{}\"", notes.expose()))
+                .unwrap_or_default()
+        ),
     }
 }
 
@@ -146,7 +241,18 @@ fn show_event(event: &Event) -> String {
         Event::ConcurrentSoftphoneSessionsEnabled(on) => format!("{name} {on}"),
         Event::SdkError(error) => format!("{name} {}", show_error(error)),
         Event::Call(view) => format!("{name} {}", show_view(view)),
-        Event::CallGone { conversation_id } => format!("{name} {conversation_id}"),
+        Event::CallGone { conversation_id } | Event::WrapUpOver { conversation_id } => {
+            format!("{name} {conversation_id}")
+        }
+        Event::AlertingLeaderChanged { voice } => format!(
+            "{name} alerting={} configured={}",
+            voice.alerting, voice.configured
+        ),
+        Event::WrapUpRequired {
+            conversation_id,
+            wrap_up,
+            ..
+        } => format!("{name} {conversation_id} {}", show_wrap_up(wrap_up)),
     }
 }
 
@@ -192,6 +298,31 @@ fn show_update(update: &ConversationUpdate) -> String {
     text
 }
 
+fn show_wrap_up(wrap_up: &WrapUpView) -> String {
+    let mandatory = if wrap_up.mandatory { "must" } else { "may" };
+    let timeout = wrap_up.timeout_ms.map(|ms| format!(":{ms}ms"));
+    format!("{mandatory}{}", timeout.unwrap_or_default())
+}
+
+fn show_party(party: &Party) -> String {
+    let mut text = format!(
+        "{}:{}:{}",
+        party.participant_id,
+        party.purpose.as_deref().unwrap_or("?"),
+        text_of(party.state)
+    );
+    for (on, what) in [
+        (party.held, "held"),
+        (party.muted, "muted"),
+        (party.confined, "confined"),
+    ] {
+        if on {
+            write!(text, ":{what}").unwrap();
+        }
+    }
+    text
+}
+
 fn show_view(view: &CallView) -> String {
     let mut text = format!(
         "{} {} {}",
@@ -217,6 +348,26 @@ fn show_view(view: &CallView) -> String {
     }
     if let Some(connection) = view.connection {
         write!(text, "={}", text_of(connection)).unwrap();
+    }
+    if view.parties.len() > 1 || view.consult.is_some() {
+        let parties: Vec<String> = view.parties.iter().map(show_party).collect();
+        write!(text, " with [{}]", parties.join(" ")).unwrap();
+    }
+    if let Some(consult) = &view.consult {
+        let asked = consult.destination.as_ref().map_or("?", |id| id.as_str());
+        let state = consult.state.map(text_of).unwrap_or_default();
+        write!(
+            text,
+            " consult={asked}:{state}:{}",
+            text_of(consult.speak_to)
+        )
+        .unwrap();
+    }
+    if let Some(recording) = view.recording {
+        write!(text, " recording={}", text_of(recording)).unwrap();
+    }
+    if let Some(wrap_up) = &view.wrap_up {
+        write!(text, " wrap-up={}", show_wrap_up(wrap_up)).unwrap();
     }
     let (name, address) = (view.remote.name.expose(), view.remote.address.expose());
     if !name.is_empty() || !address.is_empty() {

@@ -6,7 +6,7 @@ use crate::genesys::Identity;
 use crate::genesys::id::{Jid, SessionId};
 use crate::genesys::model::{
     Call, CallParty, CallState, Conversation, Direction, ErrorInfo, Organization, Participant,
-    Station, User,
+    Station, User, WrapUp,
 };
 use crate::genesys::rest::RestError;
 use crate::media::{CodecKind, ConnectionState, MediaError, Negotiated, PeerEvent};
@@ -73,7 +73,8 @@ pub(super) fn identity(station: Option<Station>) -> Identity {
     }
 }
 
-/// `C state [in|out] [held] [muted] [confined] [error=code] [purpose=agent] [k=K] [name=..] [number=..] [not-me]`
+/// `C state [in|out] [held] [muted] [confined] [error=code] [purpose=agent] [p=P] [k=K] [name=..] [number=..] [not-me]`
+/// `[recording=paused] [wrap-up=optional] [wrap-up-in=30000] [wrapped=W1] [+P2:agent:connected:held:object=P-far ...]`
 pub(super) fn conversation_of(words: &[&str]) -> Conversation {
     let words = Words(words.to_vec());
     let private = |key: &str| words.value(key).map(Private::from);
@@ -99,7 +100,7 @@ pub(super) fn conversation_of(words: &[&str]) -> Conversation {
         }),
         ..Call::default()
     };
-    let customer = Participant {
+    let customer = (!words.has("nobody")).then(|| Participant {
         id: "P-far".into(),
         purpose: Some("customer".to_owned()),
         name: private("customer"),
@@ -108,9 +109,15 @@ pub(super) fn conversation_of(words: &[&str]) -> Conversation {
             ..Call::default()
         }],
         ..Participant::default()
-    };
+    });
     let me = Participant {
-        id: "P".into(),
+        id: words.value("p").unwrap_or("P").into(),
+        wrapup_required: words.value("wrap-up").is_some(),
+        wrapup_prompt: words.value("wrap-up").map(str::to_owned),
+        wrapup_timeout_ms: words.value("wrap-up-in").map(|ms| ms.parse().unwrap()),
+        wrapup: words.value("wrapped").map(|code| WrapUp {
+            code: Some(code.to_owned()),
+        }),
         purpose: Some(words.value("purpose").unwrap_or("agent").to_owned()),
         user_id: Some(if words.has("not-me") { "X" } else { "U" }.into()),
         calls: vec![call],
@@ -118,8 +125,45 @@ pub(super) fn conversation_of(words: &[&str]) -> Conversation {
     };
     Conversation {
         id: words.at(0).into(),
-        participants: vec![customer, me],
+        participants: customer
+            .into_iter()
+            .chain([me])
+            .chain(
+                words
+                    .0
+                    .iter()
+                    .filter_map(|word| guest(word.strip_prefix('+')?)),
+            )
+            .collect(),
+        recording_state: words.value("recording").map(word),
     }
+}
+
+/// Another party: `P2:agent:connected:held:object=P-far`; with `user=U` of one of our users.
+fn guest(text: &str) -> Option<Participant> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let value = |key: &str| {
+        let mut values = parts.iter().filter_map(|part| part.strip_prefix(key));
+        values.find_map(|rest| rest.strip_prefix('='))
+    };
+    let [id, purpose, state, ..] = parts.as_slice() else {
+        return None; // A number: `+1317...` belongs to `number=`.
+    };
+    Some(Participant {
+        id: (*id).into(),
+        purpose: Some((*purpose).to_owned()),
+        user_id: value("user").map(Into::into),
+        consult_participant_id: value("object").map(Into::into),
+        calls: vec![Call {
+            id: format!("K-{id}").as_str().into(),
+            state: word(state),
+            held: parts.contains(&"held"),
+            muted: parts.contains(&"muted"),
+            confined: parts.contains(&"confined"),
+            ..Call::default()
+        }],
+        ..Participant::default()
+    })
 }
 
 /// What the answer of every test call agrees on.
