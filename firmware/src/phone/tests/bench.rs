@@ -422,6 +422,7 @@ fn command_in_words(command: &Command) -> String {
             conversation,
             digits,
         } => format!("dtmf {conversation} {}", digits.expose()),
+        other => format!("{other:?}"),
     }
 }
 
