@@ -44,13 +44,15 @@ pub async fn run(config: Result<Config, anyhow::Error>, file: Option<&Path>) -> 
         }
         Err(error) => report.line("board", Err(error.to_string())),
     }
-    for line in genesys::check(
-        &runtime::cloud_config(&config),
-        &runtime::token_source(&config),
-    )
-    .await
-    {
-        report.print(line.outcome, &line.step, &line.detail);
+    // Remembers nothing: a look by another user must not leave files that the phone cannot read.
+    let cloud = runtime::cloud_config(&config, genesys::Memory::default());
+    match runtime::token_source(&config, &cloud) {
+        Ok(token) => {
+            for line in genesys::check(&cloud, &token).await {
+                report.print(line.outcome, &line.step, &line.detail);
+            }
+        }
+        Err(error) => report.line("cloud", Err(error.to_string())),
     }
     report.end()
 }

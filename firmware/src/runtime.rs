@@ -9,7 +9,7 @@ mod sound;
 mod start;
 mod status;
 
-pub use start::{RuntimeError, cloud_config, sound_specs, token_source};
+pub use start::{RuntimeError, cloud_config, login_config, sound_specs, token_source};
 
 use crate::audio::AudioCommand;
 use crate::device::config::Config;
@@ -285,7 +285,22 @@ impl Runtime {
                 let servers = ice.servers.clone();
                 tokio::spawn(async move { crate::media::prefetch(&servers).await });
             }
-            CloudEvent::Signal(_)
+            CloudEvent::LoggedIn { .. } => self.notice_over(phone::NoticeArea::Cloud),
+            CloudEvent::LoginNeeded(need) => {
+                tracing::warn!(?need, "somebody has to log in");
+                self.notice(phone::Notice::LoginNeeded);
+            }
+            CloudEvent::LoggedOut => {
+                tracing::info!("logged out");
+                self.identity = None;
+                self.connected = false;
+            }
+            CloudEvent::StationTrouble(trouble) => {
+                tracing::error!(%trouble, "calls will not ring here");
+                self.notice(phone::Notice::NoStation);
+            }
+            CloudEvent::StationChoice(_)
+            | CloudEvent::Signal(_)
             | CloudEvent::Conversation(_)
             | CloudEvent::Station(_)
             | CloudEvent::PersistentConnection(_)

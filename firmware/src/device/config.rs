@@ -46,8 +46,18 @@ pub struct CloudSection {
     pub streaming: String,
     /// One more trust anchor, PEM.
     pub ca_file: String,
-    /// A file with an access token.
+    /// A file with an access token; empty: whoever logs in.
     pub token_file: String,
+    /// OAuth client to log in with.
+    pub client_id: String,
+    /// File with its secret; empty: a public client (PKCE).
+    pub client_secret_file: String,
+    /// Where the login comes back to; empty: the phone's own page.
+    pub redirect_uri: String,
+    /// URL of the login host; empty: `https://login.<environment>`.
+    pub login_host: String,
+    /// `auto`, `none`, or a station's name or id.
+    pub station: String,
 }
 
 impl Default for CloudSection {
@@ -57,6 +67,11 @@ impl Default for CloudSection {
             streaming: String::new(),
             ca_file: String::new(),
             token_file: String::new(),
+            client_id: String::new(),
+            client_secret_file: String::new(),
+            redirect_uri: String::new(),
+            login_host: String::new(),
+            station: "auto".into(),
         }
     }
 }
@@ -325,7 +340,11 @@ impl Config {
     }
 
     fn resolve_paths(&mut self, base: &Path) {
-        for text in [&mut self.cloud.ca_file, &mut self.cloud.token_file] {
+        for text in [
+            &mut self.cloud.ca_file,
+            &mut self.cloud.token_file,
+            &mut self.cloud.client_secret_file,
+        ] {
             if !text.is_empty() {
                 *text = base.join(&*text).to_string_lossy().into_owned();
             }
@@ -352,8 +371,22 @@ environment = "mypurecloud.com"
 streaming = ""
 # One more trust anchor (a PEM file), for a private cloud or a simulator.
 ca_file = ""
-# A file with an access token of the agent; it is read again when the cloud refuses the old one.
+# A file with an access token of the agent; it is read again when the cloud refuses the old one. Empty: agents log
+# in on the phone's page, or with `offhook login`, for which client_id is needed.
 token_file = ""
+# Id of an OAuth client made for the phone in Genesys Cloud (grant "Code Authorization", or PKCE without a secret).
+client_id = ""
+# A file with the client's secret, mode 0600: then the login renews itself. Empty: PKCE; agents log in again when the
+# token ends.
+client_secret_file = ""
+# The redirect URI registered with the client. Empty: <address of the phone's page>/login/callback. If the agent's
+# browser cannot reach it, the address it ends at is pasted into the phone's page.
+redirect_uri = ""
+# URL of the login host; empty: https://login.<environment>, or the host of the URL.
+login_host = ""
+# "auto": the agent's station, and the agent is associated with one if there is none yet; "none": nothing is
+# associated; or the name or id of one of the agent's WebRTC phones.
+station = "auto"
 
 [board]
 # "auto" (from the device tree; a PC is "desktop"), a board's name, or a path to a board file.
@@ -512,9 +545,12 @@ mod tests {
 
     #[test]
     fn paths_are_taken_from_the_files_folder() {
-        let config =
-            parse("[cloud]\ntoken_file = \"token\"\n[audio]\ncapture = \"wav:voice.wav\"").unwrap();
+        let config = parse(
+            "[cloud]\ntoken_file = \"token\"\nclient_secret_file = \"secret\"\n[audio]\ncapture = \"wav:voice.wav\"",
+        )
+        .unwrap();
         assert_eq!(config.cloud.token_file, "/etc/offhook/token");
+        assert_eq!(config.cloud.client_secret_file, "/etc/offhook/secret");
         assert_eq!(config.audio.capture, "wav:/etc/offhook/voice.wav");
     }
 }

@@ -1,9 +1,9 @@
 //! The local API's key and certificate, made on first start and kept in the state folder for the phone's user only.
 
 use super::Private;
+use super::store::replace;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::Path;
 
 /// Length of the key, random bytes (shown as twice as many hexadecimal digits).
@@ -28,7 +28,7 @@ pub fn api_key(dir: &Path) -> io::Result<Private> {
         let _ = write!(key, "{byte:02x}");
         key
     });
-    write_secret(&path, key.as_bytes())?;
+    replace(&path, key.as_bytes())?;
     Ok(Private::new(key))
 }
 
@@ -45,26 +45,12 @@ pub fn api_certificate(dir: &Path, names: Vec<String>) -> io::Result<(String, Pr
         return Ok((certificate, Private::new(key)));
     }
     let made = rcgen::generate_simple_self_signed(names).map_err(io::Error::other)?;
-    write_secret(&key, made.signing_key.serialize_pem().as_bytes())?;
-    write_secret(&certificate, made.cert.pem().as_bytes())?;
+    replace(&key, made.signing_key.serialize_pem().as_bytes())?;
+    replace(&certificate, made.cert.pem().as_bytes())?;
     Ok((
         made.cert.pem(),
         Private::new(made.signing_key.serialize_pem()),
     ))
-}
-
-/// Writes beside the final name and renames, so that a power cut leaves the old file or the new one.
-fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)
 }
 
 #[cfg(test)]

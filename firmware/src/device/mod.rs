@@ -1,10 +1,11 @@
-//! Device services: configuration, log, secrets of the local API, cryptography provider; and the wrapper that keeps
-//! private text out of logs.
+//! Device services: configuration, state files, log, secrets of the local API, cryptography provider; and the wrapper
+//! that keeps private text out of logs.
 pub mod config;
 pub mod crypto;
 pub mod dialing;
 pub mod key;
 pub mod log;
 pub mod private;
+pub mod store;
 
 pub use private::Private;

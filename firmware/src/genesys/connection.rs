@@ -61,9 +61,10 @@ pub(crate) fn rest_error(error: RestError, host: &str) -> CloudError {
     let host = || host.to_owned();
     match error {
         RestError::Token(error) => CloudError::Token(error),
-        RestError::Status {
-            status: 401 | 403, ..
-        } => CloudError::InvalidToken {
+        RestError::Status { status: 401, .. } => CloudError::InvalidToken {
+            detail: error.to_string(),
+        },
+        RestError::Status { status: 403, .. } => CloudError::Forbidden {
             detail: error.to_string(),
         },
         RestError::Network {

@@ -32,6 +32,8 @@ pub struct Environment {
     api: String,
     /// Without trailing slash.
     streaming: String,
+    /// Without trailing slash.
+    login: String,
     /// XMPP address of the notification service.
     pubsub: String,
 }
@@ -51,10 +53,11 @@ impl Environment {
     /// `environment` is a region's base domain or the URL of a REST host; `streaming` is empty or a `ws(s)` URL.
     ///
     /// A URL is used verbatim instead of `https://api.ENV`, and the pubsub address is then made of it
-    /// (genesys-protocol 1.3). Its streaming host is the same host, unless configured.
+    /// (genesys-protocol 1.3). Its streaming and login hosts are the same host, unless configured. A domain that is not
+    /// in [`REGIONS`] may be a region newer than this phone: it is used, and [`Environment::is_known`] says so.
     pub fn parse(environment: &str, streaming: &str) -> Result<Self, CloudError> {
         let environment = environment.trim().trim_end_matches('/');
-        let (api, default_streaming, pubsub) = if environment.starts_with("http") {
+        let (api, default_streaming, login, pubsub) = if environment.starts_with("http") {
             let url = parse_url("cloud.environment", environment, &["https", "http"])?;
             let authority = environment
                 .split_once("://")
@@ -63,18 +66,20 @@ impl Environment {
             (
                 environment.to_owned(),
                 format!("{scheme}://{authority}"),
+                environment.to_owned(),
                 format!("notifications.{authority}"),
             )
-        } else if REGIONS.contains(&environment) {
+        } else if is_domain(environment) {
             (
                 format!("https://api.{environment}"),
                 format!("wss://streaming.{environment}"),
+                format!("https://login.{environment}"),
                 format!("notifications.{environment}"),
             )
         } else {
             return Err(CloudError::Config {
                 detail: format!(
-                    "cloud.environment is {environment:?}, which is no known region; use one of {}, \
+                    "cloud.environment is {environment:?}, which is no region; use one of {}, \
                      or the URL of a REST host (https://...)",
                     REGIONS.join(", ")
                 ),
@@ -90,8 +95,35 @@ impl Environment {
         Ok(Self {
             api,
             streaming,
+            login,
             pubsub,
         })
+    }
+
+    /// With another login host, an `http(s)` URL; empty: the one that belongs to the environment.
+    pub fn with_login(mut self, login: &str) -> Result<Self, CloudError> {
+        let login = login.trim().trim_end_matches('/');
+        if !login.is_empty() {
+            parse_url("cloud.login_host", login, &["https", "http"])?;
+            login.clone_into(&mut self.login);
+        }
+        Ok(self)
+    }
+
+    /// Whether it is a URL or a region of [`REGIONS`].
+    pub fn is_known(environment: &str) -> bool {
+        let environment = environment.trim().trim_end_matches('/');
+        environment.starts_with("http") || REGIONS.contains(&environment)
+    }
+
+    /// URL on the login host; `path` begins without slash, e.g. `oauth/token`.
+    pub fn login_url(&self, path: &str) -> String {
+        format!("{}/{path}", self.login)
+    }
+
+    /// Host that serves OAuth.
+    pub fn login_endpoint(&self) -> Endpoint {
+        Endpoint::of(&self.login)
     }
 
     /// URL of a REST resource; `path` comes after `/api/v2/` and may have a query.
@@ -146,6 +178,19 @@ impl Endpoint {
                 .parse::<std::net::IpAddr>()
                 .is_ok_and(|address| address.is_loopback())
     }
+}
+
+/// A base domain: labels of letters, digits and hyphens, two at least (RFC 1123 2.1).
+fn is_domain(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= 240 && text.contains('.') && text.split('.').all(label)
 }
 
 fn parse_url(key: &str, text: &str, schemes: &[&str]) -> Result<Url, CloudError> {
@@ -208,19 +253,71 @@ mod tests {
     #[test]
     fn every_region_is_accepted() {
         for region in REGIONS {
-            Environment::parse(region, "").expect(region);
+            let environment = Environment::parse(region, "").expect(region);
+            assert!(Environment::is_known(region), "{region}");
+            assert_eq!(
+                environment.login_url("oauth/token"),
+                format!("https://login.{region}/oauth/token")
+            );
         }
+    }
+
+    #[test]
+    fn a_region_newer_than_the_phone_is_used() {
+        check(
+            "xyz9.pure.cloud",
+            "",
+            "https://api.xyz9.pure.cloud/api/v2/users/me",
+            "wss://streaming.xyz9.pure.cloud/stream/channels/streaming-1",
+            "notifications.xyz9.pure.cloud",
+        );
+        assert!(!Environment::is_known("xyz9.pure.cloud"));
+        assert!(Environment::is_known("https://localhost:8443/"));
+    }
+
+    #[test]
+    fn the_login_host() {
+        let login = |environment: &str, host: &str| {
+            Environment::parse(environment, "")
+                .and_then(|environment| environment.with_login(host))
+                .map(|environment| environment.login_url("oauth/authorize"))
+        };
+        for (environment, host, expected) in [
+            (
+                "usw2.pure.cloud",
+                "",
+                "https://login.usw2.pure.cloud/oauth/authorize",
+            ),
+            (
+                "http://127.0.0.1:18080",
+                "",
+                "http://127.0.0.1:18080/oauth/authorize",
+            ),
+            (
+                "https://127.0.0.1:8443",
+                "https://localhost:9443/",
+                "https://localhost:9443/oauth/authorize",
+            ),
+        ] {
+            assert_eq!(login(environment, host).expect("a host"), expected);
+        }
+        let error = login("mypurecloud.com", "login.mypurecloud.com").expect_err("no URL");
+        assert!(error.to_string().contains("cloud.login_host"), "{error}");
     }
 
     #[test]
     fn what_is_wrong_is_said_and_what_is_allowed() {
         for (environment, streaming, expected) in [
             (
-                "mypurecloud.xyz",
+                "moon",
                 "",
-                "no known region; use one of mypurecloud.com, mypurecloud.ie",
+                "no region; use one of mypurecloud.com, mypurecloud.ie",
             ),
-            ("", "", "no known region"),
+            ("", "", "no region"),
+            ("my purecloud.com", "", "no region"),
+            ("mypurecloud..com", "", "no region"),
+            ("-x.com", "", "no region"),
+            ("user@mypurecloud.com", "", "no region"),
             ("https://", "", "cloud.environment"),
             ("httpx://a", "", "must start with https://"),
             ("https://user:pw@host", "", "user name"),

@@ -11,10 +11,13 @@ mod connection;
 mod environment;
 pub mod id;
 mod lenient;
+mod login;
+mod memory;
 pub mod model;
 pub mod rest;
 pub mod signal;
 mod signaling;
+mod stations;
 mod stream;
 mod subscriptions;
 mod tls;
@@ -27,10 +30,13 @@ pub use check::{CheckLine, CheckOutcome, check};
 pub use cloud::{Cloud, CloudConfig};
 pub use environment::{Endpoint, Environment, REGIONS};
 use id::Jid;
+pub use login::{Login, LoginConfig, LoginError, LoginNeed, LoginState};
+pub use memory::Memory;
 use model::{
     ConversationEvent, Organization, PersistentConnectionEvent, Station, StationEvent, User,
 };
 use signal::Signal;
+pub use stations::{StationSummary, StationTrouble, StationWish};
 pub use token::{TokenError, TokenSource};
 
 /// What service discovery said; used for sessions created afterwards.
@@ -82,6 +88,20 @@ pub enum CloudEvent {
         /// What kind of client the leader is.
         client_type: Option<String>,
     },
+    /// Somebody is logged in: the phone need not ask for it any more.
+    LoggedIn {
+        /// Whether the login renews itself; otherwise somebody has to log in again at its end.
+        renews: bool,
+    },
+    /// A person must log in, now or soon.
+    LoginNeeded(LoginNeed),
+    /// The user has gone: logged out, or somebody else has logged in. Everything of theirs is over: calls, station,
+    /// name. The next [`CloudEvent::Ready`] tells who is here then.
+    LoggedOut,
+    /// The user has several stations: a person must choose ([`Cloud::choose_station`]).
+    StationChoice(Vec<StationSummary>),
+    /// Calls will not ring here.
+    StationTrouble(StationTrouble),
     /// Connecting failed; `retry_in` is `None` when the wire has given up (bad token): a person must act.
     Failed {
         /// What went wrong.
@@ -108,10 +128,18 @@ pub struct Identity {
 #[derive(Clone, Debug, thiserror::Error, PartialEq)]
 #[non_exhaustive]
 pub enum CloudError {
-    /// 401, 403 or a fatal SASL failure (1.4, 3.3).
+    /// 401 or a fatal SASL failure (1.4, 3.3).
     #[error("the access token was refused ({detail}): log in again or replace the token file")]
     InvalidToken {
         /// HTTP status or SASL condition.
+        detail: String,
+    },
+    /// 403: the user may not do what a phone does.
+    #[error(
+        "the cloud refuses this user ({detail}): an administrator must give the user's role the missing permission"
+    )]
+    Forbidden {
+        /// Request, status and code.
         detail: String,
     },
     /// The host name does not resolve, nobody listens, or no network.

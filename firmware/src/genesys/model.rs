@@ -59,6 +59,8 @@ pub struct StationRef {
     pub id: StationId,
     /// Name.
     pub name: Option<String>,
+    /// `inin_webrtc_softphone`, `inin_remote`, or a physical phone's.
+    pub r#type: Option<String>,
 }
 
 /// `GET /stations/{id}` (2.2). `Debug` hides its name: it usually contains a person's.
@@ -109,9 +111,12 @@ impl fmt::Debug for Station {
 }
 
 impl Station {
+    /// Type of a WebRTC softphone.
+    pub(crate) const WEBRTC: &str = "inin_webrtc_softphone";
+
     /// Whether this station is a WebRTC softphone.
     pub fn is_webrtc(&self) -> bool {
-        self.r#type.as_deref() == Some("inin_webrtc_softphone")
+        self.r#type.as_deref() == Some(Self::WEBRTC)
     }
 
     /// More than one line appearance: each call has its own session (6.1).

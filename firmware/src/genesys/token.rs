@@ -1,9 +1,11 @@
 //! Where the access token comes from. A replaced token file heals the phone without a restart.
 
+use super::login::{Login, Renewal};
 use crate::device::Private;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How often a refused token's file is looked at again: a person replaces it, so seconds are soon enough.
 const WATCH_PERIOD: Duration = Duration::from_secs(5);
@@ -19,9 +21,18 @@ pub struct TokenSource {
 
 #[derive(Debug)]
 struct Inner {
-    /// `None` for a token that was given and cannot be read again.
-    file: Option<PathBuf>,
+    origin: Origin,
     current: Mutex<Option<Private>>,
+    /// Counts replacements of the file.
+    epoch: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+enum Origin {
+    /// Given, and cannot be read again.
+    Fixed,
+    File(PathBuf),
+    Login(Login),
 }
 
 /// Why there is no access token. Names the file, never its content.
@@ -29,7 +40,7 @@ struct Inner {
 #[non_exhaustive]
 pub enum TokenError {
     /// The file cannot be read.
-    #[error("the access token file {} cannot be read ({detail}): write the token there or correct cloud.token_file", path.display())]
+    #[error("the access token file {} cannot be read ({detail}): write the token there, correct cloud.token_file, or set cloud.client_id to log in on the phone's page", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -48,31 +59,50 @@ pub enum TokenError {
         /// The file.
         path: PathBuf,
     },
+    /// There is no file but a login, and it has ended or was never made.
+    #[error("nobody is logged in: log in on the phone's page, or with `offhook login`")]
+    LoginNeeded,
 }
 
 impl TokenSource {
     /// The token is the trimmed content of `path`; it is first read when it is first needed.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                file: Some(path.into()),
-                current: Mutex::new(None),
-            }),
-        }
+        Self::of(Origin::File(path.into()), None)
     }
 
     /// A token that was given; it cannot change.
     pub fn fixed(token: Private) -> Self {
+        Self::of(Origin::Fixed, Some(token))
+    }
+
+    /// The token of whoever has logged in.
+    pub fn login(login: Login) -> Self {
+        Self::of(Origin::Login(login), None)
+    }
+
+    fn of(origin: Origin, current: Option<Private>) -> Self {
         Self {
             inner: Arc::new(Inner {
-                file: None,
-                current: Mutex::new(Some(token)),
+                origin,
+                current: Mutex::new(current),
+                epoch: watch::Sender::new(0),
             }),
+        }
+    }
+
+    /// The login, if the token comes from one.
+    pub fn as_login(&self) -> Option<&Login> {
+        match &self.inner.origin {
+            Origin::Login(login) => Some(login),
+            Origin::Fixed | Origin::File(_) => None,
         }
     }
 
     /// The token, read at the first call and remembered.
     pub fn current(&self) -> Result<Private, TokenError> {
+        if let Origin::Login(login) = &self.inner.origin {
+            return login.current().ok_or(TokenError::LoginNeeded);
+        }
         let known = self.lock().clone();
         match known {
             Some(token) => Ok(token),
@@ -80,14 +110,63 @@ impl TokenSource {
         }
     }
 
-    /// Reads the file again. Whether there now is another token than before.
+    /// Reads the file again. Whether there now is another token than before. For a login only whether there is one.
     pub fn reload(&self) -> Result<bool, TokenError> {
+        if let Origin::Login(login) = &self.inner.origin {
+            login.reread();
+            return self.current().map(|_| false);
+        }
         let before = self.lock().clone();
-        Ok(before.as_ref() != Some(&self.read()?))
+        let changed = before.as_ref() != Some(&self.read()?);
+        if changed && before.is_some() {
+            self.inner.epoch.send_modify(|epoch| *epoch += 1);
+        }
+        Ok(changed)
+    }
+
+    /// The cloud has refused `used`: another token, by reading the file again or by refreshing the login, once.
+    pub(crate) async fn renew(&self, used: &Private) -> Renewal {
+        match &self.inner.origin {
+            Origin::Login(login) => login.renew(used).await,
+            Origin::Fixed => Renewal::None,
+            Origin::File(_) => {
+                let another =
+                    |known: &Option<Private>| known.is_some() && known.as_ref() != Some(used);
+                let known = self.lock().clone();
+                if another(&known) || self.reload().unwrap_or(false) {
+                    Renewal::Another
+                } else {
+                    Renewal::None
+                }
+            }
+        }
+    }
+
+    /// The cloud refused `used` although it was just renewed: a person must act.
+    pub(crate) fn refused(&self, used: &Private) {
+        if let Origin::Login(login) = &self.inner.origin {
+            login.refused(used);
+        }
+    }
+
+    /// Changes whenever the token may be another user's: a login, a log-out, a replaced file. Not by a refresh.
+    pub(crate) fn epochs(&self) -> watch::Receiver<u64> {
+        match &self.inner.origin {
+            Origin::Login(login) => login.epochs(),
+            Origin::Fixed | Origin::File(_) => self.inner.epoch.subscribe(),
+        }
     }
 
     /// Waits until there is another token than the one `current` handed out last. Never, for a fixed token.
     pub async fn changed(&self) {
+        if let Origin::Login(login) = &self.inner.origin {
+            let mut epochs = login.epochs();
+            while login.current().is_none() {
+                // The sender lives in the login.
+                let _ = epochs.changed().await;
+            }
+            return;
+        }
         loop {
             tokio::time::sleep(WATCH_PERIOD).await;
             match self.reload() {
@@ -99,9 +178,20 @@ impl TokenSource {
         }
     }
 
+    /// What else a token needs while the phone runs: a login is kept fresh. Never returns.
+    pub(crate) async fn tend(&self) {
+        match &self.inner.origin {
+            Origin::Login(login) => login.keep_fresh().await,
+            Origin::Fixed | Origin::File(_) => std::future::pending().await,
+        }
+    }
+
     /// The file, if the token comes from one.
     pub fn path(&self) -> Option<&Path> {
-        self.inner.file.as_deref()
+        match &self.inner.origin {
+            Origin::File(path) => Some(path),
+            Origin::Fixed | Origin::Login(_) => None,
+        }
     }
 
     /// Whether users of this machine other than the phone's may read the token.
@@ -113,7 +203,7 @@ impl TokenSource {
     }
 
     fn read(&self) -> Result<Private, TokenError> {
-        let Some(path) = self.inner.file.as_deref() else {
+        let Some(path) = self.path() else {
             // A fixed token is always known.
             return Ok(self.lock().clone().unwrap_or_default());
         };

@@ -7,7 +7,7 @@ use offhook_hal::audio::AudioError;
 
 pub(super) fn of_cloud(error: &CloudError) -> Notice {
     match error {
-        CloudError::InvalidToken { .. } => Notice::LoginNeeded,
+        CloudError::InvalidToken { .. } | CloudError::Token(_) => Notice::LoginNeeded,
         CloudError::Tls { .. } => Notice::TlsTrouble,
         _ => Notice::CloudUnreachable,
     }

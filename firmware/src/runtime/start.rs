@@ -4,7 +4,9 @@ use super::{Finger, Wake, sound};
 use crate::device::Private;
 use crate::device::config::Config;
 use crate::device::key;
-use crate::genesys::{Cloud, CloudConfig, CloudError, TokenSource};
+use crate::genesys::{
+    Cloud, CloudConfig, CloudError, Login, LoginConfig, Memory, StationWish, TokenSource,
+};
 use crate::panel::{Credentials, EventLog, Panel, PanelConfig, PanelError};
 use crate::phone::{AudioPath, DialPlan};
 use offhook_board::Board;
@@ -128,11 +130,8 @@ pub(super) fn start_cloud(
             }
         }
     });
-    Ok(Cloud::start(
-        &cloud_config(config),
-        token_source(config),
-        events,
-    )?)
+    let cloud = cloud_config(config, Memory::open(&config.state.dir));
+    Ok(Cloud::start(&cloud, token_source(config, &cloud)?, events)?)
 }
 
 /// Name and devices of each audio path.
@@ -149,14 +148,15 @@ pub fn sound_specs(
 }
 
 /// The cloud's part of the configuration.
-pub fn cloud_config(config: &Config) -> CloudConfig {
+pub fn cloud_config(config: &Config, memory: Memory) -> CloudConfig {
     CloudConfig {
         environment: config.cloud.environment.clone(),
         streaming: config.cloud.streaming.clone(),
-        ca_file: Some(&config.cloud.ca_file)
-            .filter(|file| !file.is_empty())
-            .map(PathBuf::from),
-        resource: uuid::Uuid::new_v4().to_string(),
+        ca_file: path(&config.cloud.ca_file),
+        login_host: config.cloud.login_host.clone(),
+        resource: memory.jid_resource(),
+        station: StationWish::parse(&config.cloud.station),
+        memory,
         ipv6_candidates: false,
     }
 }
@@ -171,13 +171,35 @@ pub(super) fn dial_plan(config: &Config) -> DialPlan {
     }
 }
 
-/// Where the access token is: the configured file, else the one in the state folder.
-pub fn token_source(config: &Config) -> TokenSource {
-    if config.cloud.token_file.is_empty() {
-        TokenSource::file(config.state.dir.join("access-token"))
-    } else {
-        TokenSource::file(&config.cloud.token_file)
+/// Who the phone is to the login host.
+pub fn login_config(config: &Config) -> LoginConfig {
+    LoginConfig {
+        client_id: config.cloud.client_id.clone(),
+        client_secret_file: path(&config.cloud.client_secret_file),
+        redirect_uri: config.cloud.redirect_uri.clone(),
+        state_dir: Some(config.state.dir.clone()),
     }
+}
+
+/// Where the access token comes from: the configured file; else a login, if there is a client for it; else a file in
+/// the state folder.
+pub fn token_source(config: &Config, cloud: &CloudConfig) -> Result<TokenSource, CloudError> {
+    if let Some(file) = path(&config.cloud.token_file) {
+        return Ok(TokenSource::file(file));
+    }
+    if config.cloud.client_id.is_empty() {
+        return Ok(TokenSource::file(config.state.dir.join("access-token")));
+    }
+    Ok(TokenSource::login(Login::open(
+        cloud,
+        &login_config(config),
+    )?))
+}
+
+fn path(text: &str) -> Option<PathBuf> {
+    Some(text)
+        .filter(|text| !text.is_empty())
+        .map(PathBuf::from)
 }
 
 pub(super) fn watch_signals(wake: mpsc::Sender<Wake>) {

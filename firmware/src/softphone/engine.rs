@@ -188,6 +188,12 @@ impl Softphone {
                 configured,
                 client_type,
             }),
+            // These are the runtime's: the page and the display ask a person.
+            CloudEvent::LoggedIn { .. }
+            | CloudEvent::LoginNeeded(_)
+            | CloudEvent::StationChoice(_)
+            | CloudEvent::StationTrouble(_) => {}
+            CloudEvent::LoggedOut => self.on_logged_out(),
             CloudEvent::Failed { error, retry_in } => {
                 if retry_in.is_none() {
                     self.on_cloud_failed(&error);
@@ -259,6 +265,24 @@ impl Softphone {
         }
         // 6.13.12: calls of the phone's earlier life are shown and can be ended.
         self.fetch_active_calls(true);
+    }
+
+    /// The user has gone: their sessions end here and their calls are forgotten. The gateway is not told: nothing is
+    /// said in the name of whoever comes next.
+    fn on_logged_out(&mut self) {
+        let sessions: Vec<SessionId> = self.sessions.iter().map(|s| s.id.clone()).collect();
+        for id in &sessions {
+            self.end_session(id, Reason::Gone, super::session::End::Silent);
+        }
+        let calls: Vec<ConversationId> = self.calls.iter().map(|call| call.id.clone()).collect();
+        for id in &calls {
+            self.gone(id);
+        }
+        self.on_station(None);
+        self.streaming = false;
+        self.identity = None;
+        self.full_jid = None;
+        self.backlog.clear();
     }
 
     fn on_streaming_up(&mut self, reconnect: bool, full_jid: Jid) {
@@ -343,7 +367,9 @@ impl Softphone {
     /// The wire has given up (6.14).
     fn on_cloud_failed(&mut self, error: &CloudError) {
         let kind = match error {
-            CloudError::InvalidToken { .. } => SdkErrorType::InvalidToken,
+            CloudError::InvalidToken { .. } | CloudError::Forbidden { .. } => {
+                SdkErrorType::InvalidToken
+            }
             _ if self.identity.is_none() => SdkErrorType::Initialization,
             CloudError::Rest(_) => SdkErrorType::Http,
             _ => SdkErrorType::Generic,

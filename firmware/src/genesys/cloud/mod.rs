@@ -1,14 +1,18 @@
 //! The handle to the cloud, and the task behind it that keeps the connection up.
 
 mod channel;
+mod jobs;
 mod outbox;
 mod run;
 
 use super::environment::Environment;
-use super::id::Jid;
+use super::id::{Jid, UserId};
+use super::login::{Login, LoginError};
+use super::memory::Memory;
 use super::rest::client::Rest;
 use super::rest::{RestError, RestReply, RestRequest};
 use super::signal::Reply;
+use super::stations::{self, StationSummary, StationTrouble, StationWish};
 use super::token::TokenSource;
 use super::transport::{Network, Transport};
 use super::{CloudError, CloudEvent};
@@ -21,8 +25,11 @@ use tokio::sync::{Notify, mpsc, watch};
 /// A clean end must not hold up the end of the program.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A log-out does not wait longer for the cloud.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Where the cloud is and who we are to it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct CloudConfig {
     /// A region's base domain ([`super::REGIONS`]) or the URL of a REST host, e.g. `https://127.0.0.1:8443`.
     pub environment: String,
@@ -32,6 +39,12 @@ pub struct CloudConfig {
     pub ca_file: Option<PathBuf>,
     /// JID resource. Kept by the caller for the life of the phone, a UUID: re-invites find the phone by it (3.1).
     pub resource: String,
+    /// Where OAuth is served, `http(s)://HOST[:PORT]`, or empty: `https://login.ENV`, or the host of the URL.
+    pub login_host: String,
+    /// Which station to associate with.
+    pub station: StationWish,
+    /// What survives a restart.
+    pub memory: Memory,
     /// Also send IPv6 and mDNS host candidates; off by default as in the SDK (5.3).
     pub ipv6_candidates: bool,
 }
@@ -39,7 +52,7 @@ pub struct CloudConfig {
 impl CloudConfig {
     /// The hosts, or what is wrong with the configuration and what is allowed.
     pub fn hosts(&self) -> Result<Environment, CloudError> {
-        Environment::parse(&self.environment, &self.streaming)
+        Environment::parse(&self.environment, &self.streaming)?.with_login(&self.login_host)
     }
 }
 
@@ -48,14 +61,20 @@ impl CloudConfig {
 pub struct Cloud {
     shared: Arc<Shared>,
     rest: Rest,
+    token: TokenSource,
+    memory: Memory,
 }
 
 /// Between the handles and the task.
 struct Shared {
     outbox: Mutex<Outbox>,
-    /// Something is in the outbox.
+    /// Something is in the outbox, or in `associated`.
     wake: Notify,
     full_jid: Mutex<Option<Jid>>,
+    /// Who is here.
+    user: Mutex<Option<UserId>>,
+    /// The user has just been associated with this station.
+    associated: Mutex<Option<StationSummary>>,
     stop: watch::Sender<bool>,
     stopped: watch::Sender<bool>,
 }
@@ -97,11 +116,19 @@ impl Cloud {
                     .to_owned(),
             });
         }
+        if !Environment::is_known(&config.environment) {
+            tracing::warn!(
+                environment = config.environment,
+                "cloud.environment is no region this phone knows; it is used as it is"
+            );
+        }
         warn_of_risks(&environment, &token);
         let shared = Arc::new(Shared {
             outbox: Mutex::default(),
             wake: Notify::new(),
             full_jid: Mutex::default(),
+            user: Mutex::default(),
+            associated: Mutex::default(),
             stop: watch::Sender::new(false),
             stopped: watch::Sender::new(false),
         });
@@ -109,15 +136,22 @@ impl Cloud {
         let task = run::Task {
             transport,
             rest: rest.clone(),
-            token,
+            token: token.clone(),
             environment,
             resource: config.resource.clone(),
+            station: config.station.clone(),
+            memory: config.memory.clone(),
             ipv6: config.ipv6_candidates,
             shared: Arc::clone(&shared),
             events,
         };
         tokio::spawn(task.run());
-        Ok(Self { shared, rest })
+        Ok(Self {
+            shared,
+            rest,
+            token,
+            memory: config.memory.clone(),
+        })
     }
 
     /// Makes a REST request: 30 s time limit, no retry (2.1), except once with the new token when the token file was
@@ -139,6 +173,55 @@ impl Cloud {
     /// Own address with resource, as the server bound it last; `None` before the first connection.
     pub fn full_jid(&self) -> Option<Jid> {
         lock(&self.shared.full_jid).clone()
+    }
+
+    /// The login; an error when the access token comes from a file instead.
+    pub fn login(&self) -> Result<&Login, LoginError> {
+        self.token.as_login().ok_or(LoginError::TokenFile)
+    }
+
+    /// Logs the user out: ends the stream, gives back the station if this phone had associated it, and forgets the
+    /// tokens. [`CloudEvent::LoggedOut`] follows; then somebody else may log in. Calls are not ended at the cloud:
+    /// that is for `softphone` to do before.
+    pub async fn log_out(&self) -> Result<(), LoginError> {
+        let login = self.login()?;
+        let user = lock(&self.shared.user).clone();
+        // First, so that the stream ends before the cloud tells that the station is gone.
+        let token = login.forget();
+        let station = user.and_then(|user| self.memory.give_back(&user));
+        if let (Ok(Some(token)), Some(_)) = (&token, station) {
+            let goodbye = tokio::time::timeout(GOODBYE_TIMEOUT, self.rest.disassociate(token));
+            match goodbye.await {
+                Ok(Ok(())) => tracing::info!("the station was given back"),
+                Ok(Err(error)) => tracing::warn!(%error, "the station could not be given back"),
+                Err(_) => tracing::warn!("the station could not be given back in time"),
+            }
+        }
+        token.map(drop)
+    }
+
+    /// The user's WebRTC stations, by name.
+    pub async fn stations(&self) -> Result<Vec<StationSummary>, StationTrouble> {
+        let user = self.user()?;
+        let stations = self.rest.stations_of(&user).await?;
+        Ok(stations::summaries(stations, &user))
+    }
+
+    /// Associates the user with `station`: the answer to [`CloudEvent::StationChoice`], and "take it again" after
+    /// [`StationTrouble::TakenAway`]. Remembered for the user's next login here. [`CloudEvent::StationFetched`] follows.
+    pub async fn choose_station(&self, station: &StationSummary) -> Result<(), StationTrouble> {
+        let user = self.user()?;
+        stations::associate(&self.rest, station).await?;
+        self.memory.associated(&user, &station.id);
+        *lock(&self.shared.associated) = Some(station.clone());
+        self.shared.wake.notify_one();
+        Ok(())
+    }
+
+    fn user(&self) -> Result<UserId, StationTrouble> {
+        lock(&self.shared.user)
+            .clone()
+            .ok_or(StationTrouble::NoUser)
     }
 
     /// Closes the stream cleanly and ends the task. Returns when that is done, or after 5 s.

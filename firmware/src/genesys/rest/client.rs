@@ -1,8 +1,10 @@
-//! Sends requests: token, time-out, correlation id, and one more try when the token file was replaced.
+//! Sends requests: token, time-out, correlation id, and one more try with a renewed token.
 
 use super::wire::{self, HttpReply, HttpRequest, TIMEOUT};
 use super::{RestError, RestReply, RestRequest};
-use crate::genesys::id::StationId;
+use crate::device::Private;
+use crate::genesys::id::{StationId, UserId};
+use crate::genesys::login::Renewal;
 use crate::genesys::model::{Organization, Station, User};
 use crate::genesys::token::TokenSource;
 use crate::genesys::transport::Transport;
@@ -10,6 +12,11 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
+
+/// Stations a page; the cloud gives 100 at most.
+const PAGE: u32 = 100;
+/// Pages read at most: nobody has two thousand stations.
+const MAX_PAGES: u32 = 20;
 
 /// The REST side of the cloud. Cheap to clone.
 #[derive(Clone)]
@@ -56,6 +63,47 @@ impl Rest {
             .await
     }
 
+    /// `GET /stations?webRtcUserId=U`, all pages, one attempt each (2.3).
+    pub(crate) async fn stations_of(&self, user: &UserId) -> Result<Vec<Station>, RestError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Page {
+            #[serde(default)]
+            entities: Vec<Station>,
+            page_count: Option<u32>,
+        }
+        let mut stations = Vec::new();
+        for number in 1..=MAX_PAGES {
+            let user = wire::segment(user.as_str());
+            let page: Page = self
+                .get(&format!(
+                    "stations?webRtcUserId={user}&pageSize={PAGE}&pageNumber={number}"
+                ))
+                .await?;
+            let was_empty = page.entities.is_empty();
+            stations.extend(page.entities);
+            if was_empty || page.page_count.is_none_or(|pages| number >= pages) {
+                break;
+            }
+        }
+        Ok(stations)
+    }
+
+    /// `PUT /users/stations/me/associatedstation/{id}` (2.3).
+    pub(crate) async fn associate(&self, station: &StationId) -> Result<(), RestError> {
+        let id = wire::segment(station.as_str());
+        let request = HttpRequest::get(format!("users/stations/me/associatedstation/{id}"))
+            .with_method(Method::PUT);
+        self.send(&request).await.map(drop)
+    }
+
+    /// `DELETE /users/stations/me/associatedstation` (2.3), with a token that is about to be forgotten.
+    pub(crate) async fn disassociate(&self, token: &Private) -> Result<(), RestError> {
+        let request =
+            HttpRequest::get("users/stations/me/associatedstation").with_method(Method::DELETE);
+        self.send_with(&request, token).await.map(drop)
+    }
+
     /// `POST /notifications/channels?connectionType=streaming` -> channel id.
     pub(crate) async fn create_channel(&self) -> Result<String, RestError> {
         #[derive(Deserialize)]
@@ -94,21 +142,35 @@ impl Rest {
         self.send(&request).await?.json(&request)
     }
 
-    /// Sends with the current token; after a 401 the token file is read again, and a new token gets one more try
-    /// (1.4). A refused request has changed nothing, so repeating it is safe whatever the method.
+    /// Sends with the current token; after a 401 the token is renewed, and a new one gets one more try (1.4). A refused
+    /// request has changed nothing, so repeating it is safe whatever the method.
     async fn send(&self, request: &HttpRequest) -> Result<HttpReply, RestError> {
-        let result = self.send_once(request).await;
-        let refused = matches!(&result, Err(RestError::Status { status: 401, .. }));
-        if refused && self.token.reload().unwrap_or(false) {
-            tracing::info!("the access token file was replaced; trying again with the new token");
-            return self.send_once(request).await;
+        let token = self.token.current()?;
+        let result = self.send_with(request, &token).await;
+        if !is_refused(&result) {
+            return result;
         }
-        result
+        match self.token.renew(&token).await {
+            Renewal::None => result,
+            Renewal::Later(error) => Err(error),
+            Renewal::Another => {
+                tracing::info!("there is a new access token; trying again with it");
+                let token = self.token.current()?;
+                let result = self.send_with(request, &token).await;
+                if is_refused(&result) {
+                    self.token.refused(&token);
+                }
+                result
+            }
+        }
     }
 
-    async fn send_once(&self, request: &HttpRequest) -> Result<HttpReply, RestError> {
-        let token = self.token.current()?;
-        let sending = self.transport.http(request, &token);
+    async fn send_with(
+        &self,
+        request: &HttpRequest,
+        token: &Private,
+    ) -> Result<HttpReply, RestError> {
+        let sending = self.transport.http(request, token);
         let reply =
             tokio::time::timeout(TIMEOUT, sending)
                 .await
@@ -124,6 +186,10 @@ impl Rest {
         );
         reply.accepted(request)
     }
+}
+
+fn is_refused(result: &Result<HttpReply, RestError>) -> bool {
+    matches!(result, Err(RestError::Status { status: 401, .. }))
 }
 
 #[cfg(test)]

@@ -2,9 +2,12 @@
 
 use crate::device::Private;
 use crate::genesys::CloudError;
+use crate::genesys::login::{self, TokenRequest};
 use crate::genesys::rest::RestError;
 use crate::genesys::rest::wire::{HttpReply, HttpRequest};
 use crate::genesys::tls;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use std::time::Duration;
 
@@ -34,15 +37,41 @@ pub(super) async fn exchange(
     request: &HttpRequest,
     token: &Private,
 ) -> Result<HttpReply, RestError> {
-    let failed = |error: reqwest::Error| network_error(request, error);
     let mut builder = client
         .request(request.method.clone(), url)
         // Sent on every request, GET too (2.1).
         .header(CONTENT_TYPE, "application/json")
-        .header(AUTHORIZATION, bearer(token));
+        .header(
+            AUTHORIZATION,
+            sensitive(&format!("Bearer {}", token.expose())),
+        );
     if let Some(body) = &request.body {
         builder = builder.body(body.clone());
     }
+    send(builder, || request.describe()).await
+}
+
+pub(super) async fn token(
+    client: &reqwest::Client,
+    url: String,
+    request: &TokenRequest,
+) -> Result<HttpReply, RestError> {
+    let mut builder = client
+        .post(url)
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(request.form.expose().to_owned());
+    if let Some((id, secret)) = &request.basic {
+        let pair = STANDARD.encode(format!("{id}:{}", secret.expose()));
+        builder = builder.header(AUTHORIZATION, sensitive(&format!("Basic {pair}")));
+    }
+    send(builder, || login::REQUEST.to_owned()).await
+}
+
+async fn send(
+    builder: reqwest::RequestBuilder,
+    describe: impl Fn() -> String,
+) -> Result<HttpReply, RestError> {
+    let failed = |error: reqwest::Error| network_error(describe(), error);
     let mut response = builder.send().await.map_err(failed)?;
     let mut reply = HttpReply {
         status: response.status().as_u16(),
@@ -55,7 +84,7 @@ pub(super) async fn exchange(
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if reply.body.len() + chunk.len() > MAX_REPLY_BYTES {
             return Err(RestError::Body {
-                request: request.describe(),
+                request: describe(),
                 detail: format!("longer than {MAX_REPLY_BYTES} bytes"),
             });
         }
@@ -65,10 +94,9 @@ pub(super) async fn exchange(
 }
 
 /// Marked sensitive, so that HTTP libraries do not log it.
-fn bearer(token: &Private) -> HeaderValue {
-    // A token source hands out visible ASCII only, which is always a valid header value.
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-        .unwrap_or(HeaderValue::from_static("Bearer"));
+fn sensitive(text: &str) -> HeaderValue {
+    // Tokens and secrets are visible ASCII where they come in, which is always a valid header value.
+    let mut value = HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
     value.set_sensitive(true);
     value
 }
@@ -80,11 +108,11 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
         .map(|value| value.chars().take(128).collect())
 }
 
-fn network_error(request: &HttpRequest, error: reqwest::Error) -> RestError {
+fn network_error(request: String, error: reqwest::Error) -> RestError {
     let error = error.without_url();
     let tls = tls::tls_cause(&error);
     RestError::Network {
-        request: request.describe(),
+        request,
         tls: tls.is_some(),
         detail: tls.unwrap_or_else(|| tls::cause_chain(&error)),
     }

@@ -11,6 +11,7 @@ pub(crate) mod scripted;
 mod tests;
 
 use super::environment::{Endpoint, Environment};
+use super::login::TokenRequest;
 use super::rest::RestError;
 use super::rest::wire::{HttpReply, HttpRequest};
 use super::{CloudConfig, CloudError, tls};
@@ -28,6 +29,12 @@ pub(crate) trait Transport: Send + Sync {
         &'a self,
         request: &'a HttpRequest,
         token: &'a Private,
+    ) -> BoxFuture<'a, Result<HttpReply, RestError>>;
+
+    /// `POST /oauth/token` at the login host, without a time limit of its own. An error status is not an error here.
+    fn token<'a>(
+        &'a self,
+        request: &'a TokenRequest,
     ) -> BoxFuture<'a, Result<HttpReply, RestError>>;
 
     /// Opens a WebSocket with subprotocol `xmpp` (3.1) on the channel, without a time limit of its own.
@@ -95,6 +102,14 @@ impl Transport for Network {
     ) -> BoxFuture<'a, Result<HttpReply, RestError>> {
         let url = self.environment.api_url(&request.path);
         Box::pin(http::exchange(&self.http, url, request, token))
+    }
+
+    fn token<'a>(
+        &'a self,
+        request: &'a TokenRequest,
+    ) -> BoxFuture<'a, Result<HttpReply, RestError>> {
+        let url = self.environment.login_url("oauth/token");
+        Box::pin(http::token(&self.http, url, request))
     }
 
     fn open<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Link, OpenError>> {

@@ -2,6 +2,7 @@
 
 use super::{Link, LinkError, OpenError, Transport};
 use crate::device::Private;
+use crate::genesys::login::{self, TokenRequest};
 use crate::genesys::rest::RestError;
 use crate::genesys::rest::wire::{HttpReply, HttpRequest};
 use crate::genesys::xml::{Element, parse};
@@ -40,7 +41,7 @@ pub(crate) struct Scripted {
     /// Links that never open.
     pub silent_opens: Mutex<u32>,
     opened: mpsc::UnboundedSender<ServerEnd>,
-    /// `METHOD /path token`, in order.
+    /// `METHOD /path token`, in order; for `POST /oauth/token` the form in the token's place.
     pub requests: Mutex<Vec<String>>,
 }
 
@@ -52,7 +53,8 @@ pub(crate) struct ServerEnd {
 }
 
 impl Scripted {
-    /// `http` gets `METHOD /path`, the token and the body. The receiver gets every link that is opened.
+    /// `http` gets `METHOD /path`, the token and the body; for `POST /oauth/token` the client's `id:secret` in the
+    /// token's place, or nothing. The receiver gets every link that is opened.
     pub(crate) fn new(
         http: impl Fn(&str, &str, Option<&[u8]>) -> Answer + Send + Sync + 'static,
     ) -> (Self, mpsc::UnboundedReceiver<ServerEnd>) {
@@ -68,6 +70,21 @@ impl Scripted {
     }
 }
 
+impl Scripted {
+    async fn answer(
+        &self,
+        line: String,
+        token: String,
+        body: Option<Vec<u8>>,
+    ) -> Result<HttpReply, RestError> {
+        match (self.http)(&line, &token, body.as_deref()) {
+            Answer::Reply(reply) => Ok(reply),
+            Answer::Fail(error) => Err(error),
+            Answer::Silence => std::future::pending().await,
+        }
+    }
+}
+
 impl Transport for Scripted {
     fn http<'a>(
         &'a self,
@@ -77,13 +94,20 @@ impl Transport for Scripted {
         let line = request.describe();
         let logged = format!("{line} {}", token.expose());
         self.requests.lock().expect("no panic").push(logged);
-        Box::pin(async move {
-            match (self.http)(&line, token.expose(), request.body.as_deref()) {
-                Answer::Reply(reply) => Ok(reply),
-                Answer::Fail(error) => Err(error),
-                Answer::Silence => std::future::pending().await,
-            }
-        })
+        let body = request.body.clone();
+        Box::pin(self.answer(line, token.expose().to_owned(), body))
+    }
+
+    fn token<'a>(
+        &'a self,
+        request: &'a TokenRequest,
+    ) -> BoxFuture<'a, Result<HttpReply, RestError>> {
+        let basic = request.basic.as_ref();
+        let basic = basic.map(|(id, secret)| format!("{id}:{}", secret.expose()));
+        let logged = format!("{} {}", login::REQUEST, request.form.expose());
+        self.requests.lock().expect("no panic").push(logged);
+        let body = Some(request.form.expose().as_bytes().to_vec());
+        Box::pin(self.answer(login::REQUEST.to_owned(), basic.unwrap_or_default(), body))
     }
 
     fn open<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Link, OpenError>> {

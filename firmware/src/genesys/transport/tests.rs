@@ -285,7 +285,7 @@ async fn what_no_waiting_can_heal_is_refused_at_once() {
                 environment: "moon".to_owned(),
                 ..good.clone()
             },
-            "no known region",
+            "no region",
         ),
         (
             CloudConfig {

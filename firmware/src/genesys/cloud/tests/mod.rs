@@ -2,8 +2,10 @@
 
 mod calls;
 mod failures;
+mod hands;
 mod privacy;
 mod reconnects;
+mod stations;
 
 use super::{Cloud, CloudConfig};
 use crate::device::Private;
@@ -71,13 +73,23 @@ impl Bench {
         token: TokenSource,
         http: impl Fn(&str, &str) -> Answer + Send + Sync + 'static,
     ) -> Self {
+        Self::with(CloudConfig::default(), |_| token, http)
+    }
+
+    /// `config` lacks the environment and the resource; the token may need the network.
+    fn with(
+        config: CloudConfig,
+        token: impl FnOnce(Arc<Scripted>) -> TokenSource,
+        http: impl Fn(&str, &str) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let (network, links) = Scripted::new(move |line, token, _| http(line, token));
         let network = Arc::new(network);
         let config = CloudConfig {
             environment: "mypurecloud.com".to_owned(),
             resource: RESOURCE.to_owned(),
-            ..CloudConfig::default()
+            ..config
         };
+        let token = token(network.clone());
         let (sender, events) = mpsc::channel(64);
         let cloud = Cloud::start_over(network.clone(), &config, token, sender).expect("started");
         Self {
@@ -120,6 +132,22 @@ impl Bench {
             .expect("the task lives")
     }
 
+    /// The next event that `wanted` accepts; those before it are passed over.
+    async fn event_like(&mut self, wanted: impl Fn(&CloudEvent) -> bool) -> CloudEvent {
+        loop {
+            let event = self.event().await;
+            if wanted(&event) {
+                return event;
+            }
+        }
+    }
+
+    /// No event, not even within the next seconds.
+    async fn quiet(&mut self, seconds: u64) {
+        let event = timeout(Duration::from_secs(seconds), self.events.recv()).await;
+        assert!(event.is_err(), "{event:?}");
+    }
+
     /// Whole seconds since the start.
     fn seconds(&self) -> u64 {
         self.started.elapsed().as_secs()
@@ -140,6 +168,34 @@ async fn serve(server: &mut ServerEnd) -> Vec<Element> {
         }
     }
     others
+}
+
+/// Answers for ever, from a task of its own. The receiver gets what needed no answer, and ends with the link.
+fn serve_on(
+    mut server: ServerEnd,
+) -> (
+    mpsc::UnboundedSender<String>,
+    mpsc::UnboundedReceiver<Element>,
+) {
+    let (others, receiver) = mpsc::unbounded_channel();
+    let (sender, mut say) = mpsc::unbounded_channel::<String>();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                stanza = server.receive() => match stanza {
+                    Some(stanza) => {
+                        if stanza.name == "close" || !answer(&server, &stanza) {
+                            // The test may not care.
+                            let _ = others.send(stanza);
+                        }
+                    }
+                    None => return,
+                },
+                Some(text) = say.recv() => server.send(text),
+            }
+        }
+    });
+    (sender, receiver)
 }
 
 /// The phone's next stanza, if it comes soon.

@@ -6,6 +6,7 @@ use crate::genesys::id::{Jid, SessionId};
 use crate::genesys::model::StationEvent;
 use crate::genesys::signal::{Reason, Reply, Signal};
 use crate::genesys::signaling::{Answer, Handled};
+use crate::genesys::stations::StationTrouble;
 use crate::genesys::subscriptions::Notification;
 use crate::genesys::xml::{Element, ns};
 use crate::genesys::{CloudError, CloudEvent};
@@ -120,6 +121,12 @@ impl Session {
         match &mut self.identity {
             Some(identity) => identity.station = None,
             None => self.event(CloudEvent::StationFetched(None)),
+        }
+        if let Some(station) = self.held.take() {
+            // Not ours to undo: two phones that fight for a user would never end.
+            self.event(CloudEvent::StationTrouble(StationTrouble::TakenAway {
+                station,
+            }));
         }
         self.announce();
     }

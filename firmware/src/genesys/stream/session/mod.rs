@@ -13,6 +13,7 @@ use super::setup::{Setup, Step};
 use crate::genesys::id::StationId;
 use crate::genesys::signal::{Reply, Signal};
 use crate::genesys::signaling::{Outgoing, Signaling};
+use crate::genesys::stations::StationSummary;
 use crate::genesys::subscriptions::Topics;
 use crate::genesys::xml::{self, Element, ns};
 use crate::genesys::{CloudError, CloudEvent, IceServers, Identity};
@@ -41,6 +42,8 @@ pub(crate) enum Output {
     Put(Value),
     /// GET this station, then call [`Session::station_read`].
     ReadStation(StationId),
+    /// Find the user's station and associate with it, then call [`Session::station_found`].
+    FindStation,
     /// Close the connection.
     Drop(Dropped),
 }
@@ -84,6 +87,10 @@ pub(crate) struct Session {
     station: Option<StationId>,
     /// The first read of the station has ended, well or not.
     station_known: bool,
+    /// A station is to be looked for at the start.
+    must_search: bool,
+    /// The station calls rang at, for saying that it was taken away.
+    held: Option<StationSummary>,
     signaling: Signaling,
     setup: Setup,
     iqs: IqTable<About>,
@@ -118,6 +125,8 @@ impl Session {
             station: station.map(|s| s.id.clone()),
             identity: Some(Box::new(identity)),
             station_known: false,
+            must_search: false,
+            held: None,
             signaling: Signaling::new(ipv6),
             setup: Setup::default(),
             iqs: IqTable::default(),
@@ -138,6 +147,11 @@ impl Session {
             early: VecDeque::new(),
             out: VecDeque::new(),
         }
+    }
+
+    /// The user has no station, or not the wanted one: has one looked for at the start.
+    pub(crate) fn search_station(&mut self) {
+        self.must_search = true;
     }
 
     /// Signed in on `channel`.
@@ -257,6 +271,11 @@ impl Session {
                 Outgoing::Request(iq) => self.send_request(now, iq, About::Call(reply.clone())),
             }
         }
+    }
+
+    /// Has the phone told something that is found out beside the stream, after `Ready`.
+    pub(crate) fn tell(&mut self, event: CloudEvent) {
+        self.event(event);
     }
 
     /// Tells that the connection is there, and the first time before that who we are.

@@ -3,10 +3,12 @@
 use super::super::discovery::{Round, Service};
 use super::super::setup::Step;
 use super::{About, DISCOVERY_PERIOD, DISCOVERY_TRIES, Discovery, Output, PUT_RETRY, Session};
+use crate::genesys::connection::rest_error;
 use crate::genesys::id::StationId;
 use crate::genesys::model::Station;
 use crate::genesys::rest::RestError;
 use crate::genesys::rest::client::TopicState;
+use crate::genesys::stations::StationSummary;
 use crate::genesys::subscriptions::subscribe;
 use crate::genesys::xml::Element;
 use crate::genesys::{CloudError, CloudEvent};
@@ -40,10 +42,39 @@ impl Session {
         }
     }
 
+    /// The search for a station has ended; `None` when it found none, which is told elsewhere.
+    pub(crate) fn station_found(&mut self, found: Option<StationSummary>) {
+        match found {
+            Some(station) => self.associated(station),
+            // One that was associated meanwhile, or the unwanted one that is there.
+            None => match self.station.clone() {
+                Some(id) => self.out.push_back(Output::ReadStation(id)),
+                None => {
+                    self.station_known = true;
+                    self.announce();
+                }
+            },
+        }
+    }
+
+    /// The phone has associated the user with `station`. The cloud's event says the same, sooner or later or never.
+    pub(crate) fn associated(&mut self, station: StationSummary) {
+        self.station = Some(station.id.clone());
+        self.out.push_back(Output::ReadStation(station.id.clone()));
+        self.held = Some(station);
+    }
+
     /// The station was read, or the first try has failed. A result for another station than the current one is old.
     pub(crate) fn station_read(&mut self, id: &StationId, station: Option<Station>) {
         if self.station.as_ref() != Some(id) {
             return;
+        }
+        if let Some(station) = &station {
+            self.held = Some(StationSummary {
+                id: station.id.clone(),
+                name: station.name.clone(),
+                taken: false,
+            });
         }
         if let Some(identity) = &mut self.identity {
             identity.station = station;
@@ -132,6 +163,7 @@ impl Session {
                 };
                 if first {
                     match self.station.clone() {
+                        _ if self.must_search => self.out.push_back(Output::FindStation),
                         Some(id) => self.out.push_back(Output::ReadStation(id)),
                         None => self.station_known = true,
                     }
@@ -170,9 +202,7 @@ impl Session {
         );
         match self.setup.step() {
             // A list refused for lack of rights will not be taken later either (1.4).
-            Step::Put { .. } if refused => self.unusable(CloudError::InvalidToken {
-                detail: error.to_string(),
-            }),
+            Step::Put { .. } if refused => self.unusable(rest_error(error, "")),
             Step::Put { first: true } => self.unusable(CloudError::Rest(error)),
             step => {
                 tracing::warn!(%error, "the subscriptions could not be renewed; trying again in 15 s");

@@ -26,6 +26,7 @@ struct Bench {
     puts: usize,
     stations: Vec<String>,
     ups: usize,
+    searches: usize,
 }
 
 impl Bench {
@@ -34,6 +35,7 @@ impl Bench {
             effective_station: Some(StationRef {
                 id: id.into(),
                 name: None,
+                r#type: None,
             }),
             ..UserStations::default()
         });
@@ -58,6 +60,7 @@ impl Bench {
             puts: 0,
             stations: Vec::new(),
             ups: 0,
+            searches: 0,
         }
     }
 
@@ -180,6 +183,7 @@ impl Bench {
                 Output::Event(event) => self.events.push(event),
                 Output::Put(_) => self.puts += 1,
                 Output::ReadStation(id) => self.stations.push(id.to_string()),
+                Output::FindStation => self.searches += 1,
                 Output::Up => self.ups += 1,
                 Output::Drop(dropped) => self.drops.push(dropped),
             }

@@ -149,7 +149,11 @@ fn station_events_lead_to_another_reading() {
     );
     assert!(matches!(
         bench.events[..],
-        [CloudEvent::Station(_), CloudEvent::StationFetched(None)]
+        [
+            CloudEvent::Station(_),
+            CloudEvent::StationFetched(None),
+            CloudEvent::StationTrouble(_)
+        ]
     ));
     assert_eq!(bench.stations.len(), 2, "nothing to read");
 }
