@@ -254,6 +254,29 @@ pub struct AudioPath {
     pub playback_volume: Option<MixerElement>,
     /// What makes its microphone more sensitive.
     pub capture_gain: Option<MixerElement>,
+    /// The microphone hears the loudspeaker, and it is to be taken out.
+    pub echo_cancelling: bool,
+    /// How much steady noise is taken out.
+    pub noise_suppression: NoiseSuppression,
+    /// Quiet and loud speakers are brought to one level.
+    pub gain_control: bool,
+    /// The own voice in the ear, dB against the microphone; `None`: not mixed by the phone.
+    pub sidetone_db: Option<f32>,
+}
+
+/// How much steady noise is taken out of a microphone's sound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NoiseSuppression {
+    /// None.
+    #[default]
+    Off,
+    /// About 6 dB.
+    Low,
+    /// About 12 dB.
+    Moderate,
+    /// About 18 dB.
+    High,
 }
 
 /// A mixer element and the part of its range that is used: 0 % is `min_db`, 100 % is `max_db`.

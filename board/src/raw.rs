@@ -127,6 +127,13 @@ pub(crate) struct AudioPath {
     pub(crate) mixer_card: Option<Spanned<String>>,
     pub(crate) playback_volume: Option<Spanned<MixerElement>>,
     pub(crate) capture_gain: Option<Spanned<MixerElement>>,
+    #[serde(default)]
+    pub(crate) echo_cancelling: bool,
+    #[serde(default)]
+    pub(crate) noise_suppression: crate::NoiseSuppression,
+    #[serde(default)]
+    pub(crate) gain_control: bool,
+    pub(crate) sidetone_db: Option<Spanned<f32>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -14,10 +14,11 @@
 )]
 
 use offhook::audio::{
-    AudioCommand, Control, Engine, EngineConfig, KeyTone, MAX_STREAMS, RtpPacket, StreamPort, Tone,
-    TonePlan, pipeline,
+    AudioCommand, Control, Engine, EngineConfig, KeyTone, MAX_STREAMS, NoiseSuppression, RtpPacket,
+    SoundPath, StreamPort, Tone, TonePlan, VoiceConfig, pipeline,
 };
 use offhook::media::CodecKind;
+use offhook_hal::audio::PeriodReport;
 use std::cell::Cell;
 use std::ffi::{c_int, c_long, c_ulong, c_void};
 use std::time::{Duration, Instant};
@@ -222,6 +223,18 @@ impl Script {
     fn new() -> Self {
         let config = EngineConfig {
             sidetone_db: Some(20.0),
+            voices: [
+                VoiceConfig {
+                    noise_suppression: NoiseSuppression::Low,
+                    ..VoiceConfig::default()
+                },
+                VoiceConfig {
+                    echo_cancelling: true,
+                    noise_suppression: NoiseSuppression::High,
+                    gain_control: true,
+                },
+                VoiceConfig::default(),
+            ],
             ..EngineConfig::default()
         };
         let (engine, control, ports) = pipeline(config).unwrap();
@@ -256,6 +269,12 @@ impl Script {
             });
             let now = self.base + Duration::from_millis(10) * period;
             self.loop_back(now);
+            self.engine.note_device(&PeriodReport {
+                playback_delay_frames: 960,
+                capture_delay_frames: if period % 1000 == 0 { 1920 } else { 0 },
+                xruns: u32::from(period % 1000 == 0),
+                restarted: period % 1000 == 0,
+            });
             self.engine.process_at(now, &microphone, &mut playback);
         }
         // With the real clock as well.
@@ -280,6 +299,7 @@ impl Script {
             TonePlan::UnitedKingdom,
             TonePlan::ContinentalEurope,
         ];
+        let paths = [SoundPath::Speaker, SoundPath::Handset, SoundPath::Headset];
         let command = match period % 400 {
             0 | 4 | 8 | 12 => AudioCommand::StartStream {
                 stream,
@@ -302,6 +322,7 @@ impl Script {
             200 => AudioCommand::Mute(true),
             220 => AudioCommand::Mute(false),
             240 => AudioCommand::Listen(false),
+            110 | 310 => AudioCommand::Path(paths[(turn + period as usize / 200) % 3]),
             300 => AudioCommand::Microphone { stream: None },
             340 => AudioCommand::StopStream {
                 stream: turn % MAX_STREAMS,

@@ -10,6 +10,8 @@ use crate::{AudioPath, BoardError, MixerElement, raw};
 
 /// Mixer elements of real codecs lie within this range, in dB.
 const DB: RangeInclusive<f32> = -120.0..=60.0;
+/// One's own voice in one's ear: louder than this it howls, quieter it is not heard.
+const SIDETONE_DB: RangeInclusive<f32> = -60.0..=-3.0;
 
 impl Check<'_> {
     pub(super) fn path(&self, raw: raw::AudioPath) -> Result<AudioPath, BoardError> {
@@ -64,6 +66,20 @@ impl Check<'_> {
                 .transpose()?,
             playback_volume: raw.playback_volume.map(|e| self.element(e)).transpose()?,
             capture_gain: raw.capture_gain.map(|e| self.element(e)).transpose()?,
+            echo_cancelling: raw.echo_cancelling,
+            noise_suppression: raw.noise_suppression,
+            gain_control: raw.gain_control,
+            sidetone_db: raw
+                .sidetone_db
+                .map(|level| {
+                    if SIDETONE_DB.contains(level.as_ref()) {
+                        Ok(*level.as_ref())
+                    } else {
+                        let what = format!("sidetone_db is {}", level.as_ref());
+                        Err(self.source.invalid(&level.span(), what, "-60 to -3"))
+                    }
+                })
+                .transpose()?,
         })
     }
 

@@ -1,29 +1,39 @@
 //! What happens to the microphone's sound before it is encoded: a fixed list of stages, in order.
 //!
-//! Each stage sees the period captured and, as reference, the period that was played when it was captured; so an echo
-//! canceller is one more stage between the high-pass and the gate, and noise suppression one behind it.
+//! High-pass, then the path's [`Voice`] (echo canceller, noise suppression, gain control), then the mute gate.
 
-use super::Frame;
 use super::ramp::{GATE_SAMPLES, Ramp};
+use super::voice::Voice;
+use super::{Frame, SoundPath, VoiceConfig};
 use offhook_hal::audio::{PERIOD_FRAMES, Period, RATE_HZ};
 use std::f64::consts::TAU;
 
 /// The chain.
 pub struct CaptureChain {
     high_pass: HighPass,
+    /// One per path.
+    voices: [Voice; 3],
+    path: SoundPath,
     gate: Ramp,
     /// After the stages, before the gate.
     open: Frame,
 }
 
 impl CaptureChain {
-    /// Unmuted.
-    pub fn new() -> Self {
+    /// Unmuted, for the handset; `voices` in the order of [`SoundPath`].
+    pub fn new(voices: [VoiceConfig; 3]) -> Self {
         Self {
             high_pass: HighPass::new(),
+            voices: voices.map(Voice::new),
+            path: SoundPath::default(),
             gate: Ramp::new(1.0, GATE_SAMPLES),
             open: [0.0; PERIOD_FRAMES],
         }
+    }
+
+    /// Takes the processing of another path.
+    pub fn take_path(&mut self, path: SoundPath) {
+        self.path = path;
     }
 
     /// Closes or opens the mute gate, ramped.
@@ -36,10 +46,8 @@ impl CaptureChain {
         for (to, &sample) in self.open.iter_mut().zip(captured) {
             *to = f32::from(sample) / 32_768.0;
         }
-        let stages: [&mut dyn Stage; 1] = [&mut self.high_pass];
-        for stage in stages {
-            stage.process(&mut self.open, played);
-        }
+        self.high_pass.process(&mut self.open);
+        self.voices[self.path as usize].process(&mut self.open, played);
         *out = self.open;
         self.gate.apply(out);
     }
@@ -48,11 +56,6 @@ impl CaptureChain {
     pub fn before_gate(&self) -> &Frame {
         &self.open
     }
-}
-
-/// One step of the chain, in place.
-trait Stage {
-    fn process(&mut self, near: &mut Frame, far: &Frame);
 }
 
 /// First-order high-pass at 20 Hz (0.2 dB down at 100 Hz): an offset of the converter would click at the mute gate.
@@ -70,10 +73,8 @@ impl HighPass {
             last_out: 0.0,
         }
     }
-}
 
-impl Stage for HighPass {
-    fn process(&mut self, near: &mut Frame, _far: &Frame) {
+    fn process(&mut self, near: &mut Frame) {
         for sample in near {
             let x = f64::from(*sample);
             self.last_out = x - self.last_in + self.pole * self.last_out;
@@ -104,7 +105,7 @@ mod tests {
 
     #[test]
     fn an_offset_is_taken_away_and_a_tone_is_not() {
-        let mut chain = CaptureChain::new();
+        let mut chain = CaptureChain::new([VoiceConfig::default(); 3]);
         let out = run(&mut chain, |_| 3000, 50);
         assert!(out[out.len() - 480..].iter().all(|s| s.abs() < 1e-4));
         let tone = |n: usize| {
@@ -120,7 +121,7 @@ mod tests {
 
     #[test]
     fn mute_is_silent_after_the_ramp_and_leaves_the_meter_alone() {
-        let mut chain = CaptureChain::new();
+        let mut chain = CaptureChain::new([VoiceConfig::default(); 3]);
         let tone = |n: usize| ((n as f32 * 0.1).sin() * 16_384.0) as i16;
         run(&mut chain, tone, 10);
         chain.mute(true);

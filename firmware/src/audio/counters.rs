@@ -1,7 +1,9 @@
 //! Counters the audio thread writes and anyone reads. One writer each, so relaxed stores are enough; a reader may
 //! see one field a period older than its neighbour.
 
+use super::sleeper::Sleeper;
 use super::{AudioCounters, MAX_STREAMS, StreamCounters};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// What [`super::Engine`] and [`super::Control`] share.
@@ -19,6 +21,8 @@ pub struct Shared {
     pub mic_dbfs: AtomicU32,
     /// Ear's level, dBFS, `f32` bits.
     pub ear_dbfs: AtomicU32,
+    /// Wakes an idle audio thread.
+    pub sleeper: Arc<Sleeper>,
     /// Per stream.
     pub streams: [StreamCells; MAX_STREAMS],
 }

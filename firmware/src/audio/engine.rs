@@ -7,6 +7,8 @@ use super::mixer::{Mixer, Sources};
 use super::oscillator::Player;
 use super::pipeline::EngineConfig;
 use super::ramp::ms;
+use super::reference::Reference;
+use super::sleeper::Sleeper;
 use super::stream::Stream;
 use super::{AudioCommand, Frame, Tone, TonePlan, tones};
 use heapless::spsc::Consumer;
@@ -38,8 +40,8 @@ struct Inner {
     ringing: bool,
     /// The stream that has the microphone.
     microphone: Option<usize>,
-    /// What was played last: the echo canceller's reference.
-    played: Frame,
+    /// What was played: the echo canceller's reference.
+    reference: Reference,
 }
 
 impl Engine {
@@ -54,7 +56,7 @@ impl Engine {
             shared,
             clock: SteadyClock::default(),
             streams,
-            capture: CaptureChain::new(),
+            capture: CaptureChain::new(config.voices),
             mixer: Mixer::new(config),
             tones: Player::new(0),
             key_tones: Player::new(KEY_TONE_LEAST),
@@ -63,7 +65,7 @@ impl Engine {
             tone: None,
             ringing: false,
             microphone: None,
-            played: [0.0; PERIOD_FRAMES],
+            reference: Reference::new(),
         }))
     }
 
@@ -79,11 +81,29 @@ impl Engine {
         self.0.process(now, capture, playback);
     }
 
-    /// Counts what the device had to repair.
+    /// Takes what the device said of the exchange that captured the next period: what it had to repair, and its
+    /// delays.
     pub fn note_device(&mut self, report: &PeriodReport) {
+        self.0.reference.report(report);
         if report.xruns > 0 {
             self.0.shared.xruns.fetch_add(report.xruns.into(), Relaxed);
         }
+    }
+
+    /// Nothing is heard, said or rung, and no command waits: the device may stand still.
+    pub fn is_idle(&self) -> bool {
+        let inner = &self.0;
+        inner.mixer.deaf()
+            && inner.tones.is_silent()
+            && inner.key_tones.is_silent()
+            && inner.ring.is_silent()
+            && inner.streams.iter().all(Stream::is_off)
+            && !inner.commands.ready()
+    }
+
+    /// How another thread wakes the one that this engine idles on.
+    pub(super) fn sleeper(&self) -> Arc<Sleeper> {
+        Arc::clone(&self.0.shared.sleeper)
     }
 
     /// Carries out the commands that wait. [`Engine::process`] does it by itself; to be called now and then while
@@ -99,7 +119,8 @@ impl Inner {
     fn process(&mut self, now: Instant, capture: &Period, playback: &mut Period) {
         let now = self.clock.tick(now);
         let mut near = [0.0; PERIOD_FRAMES];
-        self.capture.process(capture, &self.played, &mut near);
+        self.capture
+            .process(capture, &self.reference.heard(), &mut near);
         let mut far = [0.0; PERIOD_FRAMES];
         let mut frames_dropped = 0;
         for (n, stream) in self.streams.iter_mut().enumerate() {
@@ -118,7 +139,9 @@ impl Inner {
             near: &near,
             ring: &ring,
         };
-        self.mixer.mix(&sources, &mut self.played, playback);
+        let mut played = [0.0; PERIOD_FRAMES];
+        self.mixer.mix(&sources, &mut played, playback);
+        self.reference.push(&played);
 
         let shared = &self.shared;
         shared.periods.fetch_add(1, Relaxed);
@@ -126,7 +149,7 @@ impl Inner {
         shared
             .mic_dbfs
             .store(dbfs(self.capture.before_gate()).to_bits(), Relaxed);
-        shared.ear_dbfs.store(dbfs(&self.played).to_bits(), Relaxed);
+        shared.ear_dbfs.store(dbfs(&played).to_bits(), Relaxed);
     }
 
     fn obey_one(&mut self, command: AudioCommand) {
@@ -160,6 +183,10 @@ impl Inner {
             }
             AudioCommand::Volume(percent) => self.mixer.set_volume(percent),
             AudioCommand::RingVolume(percent) => self.mixer.set_ring_volume(percent),
+            AudioCommand::Path(path) => {
+                self.capture.take_path(path);
+                self.mixer.set_path(path);
+            }
             AudioCommand::Plan(plan) => {
                 self.plan = plan;
                 self.tones

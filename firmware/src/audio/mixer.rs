@@ -1,8 +1,8 @@
 //! Everything that reaches the ear, added up: far ends, tones, own voice, ring; then limited.
 
-use super::Frame;
 use super::pipeline::EngineConfig;
 use super::ramp::{GATE_SAMPLES, Ramp, VOLUME_SAMPLES, from_db};
+use super::{Frame, SoundPath};
 use offhook_hal::audio::Period;
 
 /// Attenuation at a volume of 1 percent, decibel; 100 percent is 0 dB, and between them it is linear in decibel.
@@ -33,18 +33,22 @@ pub struct Mixer {
     volume: Ramp,
     ring_volume: Ramp,
     listen: Ramp,
-    sidetone: f32,
+    /// Of the own voice, on paths that have it.
+    own_voice: f32,
+    sidetone: Ramp,
     limiter: Limiter,
 }
 
 impl Mixer {
     /// Not listening.
     pub fn new(config: &EngineConfig) -> Self {
+        let own_voice = config.sidetone_db.map_or(0.0, |db| from_db(-db.abs()));
         Self {
             volume: Ramp::new(gain(config.volume_percent), VOLUME_SAMPLES),
             ring_volume: Ramp::new(gain(config.ring_volume_percent), VOLUME_SAMPLES),
             listen: Ramp::new(0.0, GATE_SAMPLES),
-            sidetone: config.sidetone_db.map_or(0.0, |db| from_db(-db.abs())),
+            own_voice,
+            sidetone: Ramp::new(own_voice, GATE_SAMPLES),
             limiter: Limiter::default(),
         }
     }
@@ -64,11 +68,25 @@ impl Mixer {
         self.listen.to(f32::from(on));
     }
 
+    /// No sidetone from a loudspeaker: it would howl.
+    pub fn set_path(&mut self, path: SoundPath) {
+        self.sidetone.to(match path {
+            SoundPath::Handset | SoundPath::Headset => self.own_voice,
+            SoundPath::Speaker => 0.0,
+        });
+    }
+
+    /// Nothing but a ring can be heard.
+    pub fn deaf(&self) -> bool {
+        self.listen.silent()
+    }
+
     /// One period for the device; `out` as well in `f32`, as the echo canceller's reference.
     pub fn mix(&mut self, from: &Sources<'_>, reference: &mut Frame, out: &mut Period) {
         for (n, sum) in reference.iter_mut().enumerate() {
             let volume = self.volume.next() * self.listen.next();
-            let heard = (from.far[n] + from.tones[n] + from.near[n] * self.sidetone) * volume;
+            let heard =
+                (from.far[n] + from.tones[n] + from.near[n] * self.sidetone.next()) * volume;
             *sum = heard + from.ring[n] * self.ring_volume.next();
         }
         self.limiter.apply(reference);

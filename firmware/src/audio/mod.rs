@@ -16,6 +16,7 @@
     )
 )]
 
+mod arena;
 mod capture;
 mod clock;
 mod codec;
@@ -27,10 +28,13 @@ mod oscillator;
 mod pipeline;
 mod pitch;
 mod ramp;
+mod reference;
 mod sender;
+mod sleeper;
 mod stream;
 pub mod thread;
 pub mod tones;
+mod voice;
 
 #[cfg(test)]
 mod tests;
@@ -143,6 +147,46 @@ pub enum AudioCommand {
     RingVolume(u8),
     /// Which country's tones.
     Plan(TonePlan),
+    /// The sound now takes this path: its microphone's processing, and whether there is sidetone.
+    Path(SoundPath),
+}
+
+/// The ways sound takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SoundPath {
+    /// At the ear: hardly an echo, and a sidetone.
+    #[default]
+    Handset,
+    /// Loudspeaker and a microphone that hears it; no sidetone, it would howl.
+    Speaker,
+    /// At both ears, with a sidetone.
+    Headset,
+}
+
+/// What is done to a path's microphone. All off by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VoiceConfig {
+    /// Takes what the loudspeaker plays out of what the microphone hears.
+    pub echo_cancelling: bool,
+    /// Takes steady noise out.
+    pub noise_suppression: NoiseSuppression,
+    /// Brings quiet and loud speakers to one level.
+    pub gain_control: bool,
+}
+
+/// How much steady noise is turned down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoiseSuppression {
+    /// Not.
+    #[default]
+    Off,
+    /// By about 6 dB.
+    Low,
+    /// By about 12 dB.
+    Moderate,
+    /// By about 18 dB.
+    High,
 }
 
 /// Call progress tones (ITU-T E.180; the table says whose).

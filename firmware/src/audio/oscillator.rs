@@ -95,9 +95,14 @@ impl Player {
         }
     }
 
+    /// Plays nothing, and nothing is coming.
+    pub fn is_silent(&self) -> bool {
+        self.playing.is_none() && self.next == Next::GoOn
+    }
+
     /// Adds the next period to `mix`.
     pub fn add_to(&mut self, mix: &mut Frame) {
-        if self.playing.is_none() && self.next == Next::GoOn {
+        if self.is_silent() {
             return;
         }
         for sample in mix {

@@ -5,7 +5,7 @@ use super::engine::Engine;
 use super::stream::Stream;
 use super::{
     AudioCommand, AudioCounters, COMMAND_QUEUE, MAX_STREAMS, PACKET_QUEUE, StreamCounters,
-    StreamPort, TonePlan,
+    StreamPort, TonePlan, VoiceConfig,
 };
 use heapless::spsc::{Producer, Queue};
 use std::sync::Arc;
@@ -47,8 +47,11 @@ pub struct EngineConfig {
     pub tone_plan: TonePlan,
     /// Opus encoders.
     pub opus: OpusConfig,
-    /// Own voice in the ear, decibel below the microphone; `None`: not mixed (the codec does it, or a speaker).
+    /// Own voice in the ear, decibel below the microphone, on handset and headset; `None`: not mixed (the codec
+    /// does it).
     pub sidetone_db: Option<f32>,
+    /// What is done to each path's microphone, in the order of [`super::SoundPath`].
+    pub voices: [VoiceConfig; 3],
     /// Volume of the ear, percent; 100 passes sound on unchanged.
     pub volume_percent: u8,
     /// Volume of the ring, percent.
@@ -61,6 +64,7 @@ impl Default for EngineConfig {
             tone_plan: TonePlan::default(),
             opus: OpusConfig::default(),
             sidetone_db: None,
+            voices: [VoiceConfig::default(); 3],
             volume_percent: 100,
             ring_volume_percent: 100,
         }
@@ -107,12 +111,14 @@ pub struct Control {
 }
 
 impl Control {
-    /// Queues a command; it is obeyed in the next period.
+    /// Queues a command; it is obeyed in the next period. Wakes an idle audio thread.
     pub fn send(&mut self, command: AudioCommand) -> Result<(), Full> {
-        self.commands.enqueue(command).map_err(|_| {
+        let queued = self.commands.enqueue(command).map_err(|_| {
             self.shared.commands_dropped.fetch_add(1, Relaxed);
             Full
-        })
+        });
+        self.shared.sleeper.wake();
+        queued
     }
 
     /// The engine's counters.

@@ -75,6 +75,11 @@ impl Stream {
         }
     }
 
+    /// Is stopped, and has died away.
+    pub fn is_off(&self) -> bool {
+        self.state == State::Off
+    }
+
     /// Sends a period.
     pub fn send(&mut self, microphone: &Frame, has_microphone: bool) {
         if self.state == State::On {
@@ -90,7 +95,7 @@ impl Stream {
             return;
         }
         while let Some(packet) = self.packets.dequeue() {
-            self.jitter.insert(packet);
+            self.jitter.insert(packet, now);
         }
         let mut sound = [0.0; PERIOD_FRAMES];
         self.jitter.pull(&mut self.decoder, now, &mut sound);

@@ -1,10 +1,20 @@
 //! The real-time thread: one device, one engine, a loop.
+//!
+//! When there is nothing to hear, say or ring for a while, the device stands still, open and set up, and the thread
+//! sleeps; a command wakes it and the device starts again within its primed periods.
 
 use super::Engine;
+use super::sleeper::Sleeper;
 use offhook_hal::audio::{AudioError, DuplexAudio, PERIOD_FRAMES};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// The device runs on for so many periods after the last sound: until that has left its buffer.
+const LINGER: u32 = 100;
+/// A device that stands still is looked after this often, so that one that was unplugged is noticed.
+const LOOK_AFTER: Duration = Duration::from_secs(2);
 
 /// What is left when the thread has ended.
 pub struct Ended {
@@ -19,13 +29,15 @@ pub struct Ended {
 /// A running audio thread. Dropping it stops it.
 pub struct AudioThread {
     stop: Arc<AtomicBool>,
+    sleeper: Arc<Sleeper>,
     handle: Option<JoinHandle<()>>,
 }
 
 impl AudioThread {
     /// Asks the thread to end after the present period; `on_end` is called by it then.
     pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop.store(true, Ordering::SeqCst);
+        self.sleeper.wake();
     }
 }
 
@@ -55,20 +67,19 @@ pub fn spawn(
 ) -> std::io::Result<AudioThread> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
+    let sleeper = engine.sleeper();
     let handle = std::thread::Builder::new()
         .name("audio".into())
         .spawn(move || on_end(run(device, engine, &asked)))?;
     Ok(AudioThread {
         stop,
+        sleeper,
         handle: Some(handle),
     })
 }
 
 fn run(mut device: Box<dyn DuplexAudio>, mut engine: Engine, stop: &AtomicBool) -> Ended {
-    let error = match device.start() {
-        Ok(()) => exchange(device.as_mut(), &mut engine, stop).err(),
-        Err(error) => Some(error),
-    };
+    let error = serve(device.as_mut(), &mut engine, stop).err();
     device.stop();
     Ended {
         engine,
@@ -77,6 +88,27 @@ fn run(mut device: Box<dyn DuplexAudio>, mut engine: Engine, stop: &AtomicBool) 
     }
 }
 
+fn serve(
+    device: &mut dyn DuplexAudio,
+    engine: &mut Engine,
+    stop: &AtomicBool,
+) -> Result<(), AudioError> {
+    let sleeper = engine.sleeper();
+    let asked = || stop.load(Ordering::SeqCst);
+    while !asked() {
+        device.start()?;
+        exchange(device, engine, stop)?;
+        device.stop();
+        while engine.is_idle() && !asked() {
+            sleeper.sleep(LOOK_AFTER, || asked() || !engine.is_idle());
+            device.check()?;
+            engine.obey();
+        }
+    }
+    Ok(())
+}
+
+/// Until it is asked to stop, or there is nothing to do.
 fn exchange(
     device: &mut dyn DuplexAudio,
     engine: &mut Engine,
@@ -84,10 +116,12 @@ fn exchange(
 ) -> Result<(), AudioError> {
     let mut capture = [0; PERIOD_FRAMES];
     let mut playback = [0; PERIOD_FRAMES];
-    while !stop.load(Ordering::Relaxed) {
+    let mut idle = 0;
+    while !stop.load(Ordering::Relaxed) && idle < LINGER {
         let report = device.exchange(&playback, &mut capture)?;
         engine.note_device(&report);
         engine.process(&capture, &mut playback);
+        idle = if engine.is_idle() { idle + 1 } else { 0 };
     }
     Ok(())
 }
@@ -103,6 +137,7 @@ mod tests {
     fn the_engine_comes_back_from_a_lost_device_and_runs_again() {
         let (engine, mut control, _ports) = pipeline(EngineConfig::default()).unwrap();
         let (device, tape) = ManualAudio::new();
+        control.send(AudioCommand::Listen(true)).unwrap();
         let (ended, end) = channel();
         tape.set_next(Ok(PeriodReport {
             xruns: 3,
@@ -140,6 +175,39 @@ mod tests {
             "the dial tone is heard"
         );
         assert!(control.levels().ear_dbfs > -20.0);
+    }
+
+    #[test]
+    fn an_idle_phone_stands_still_and_a_command_wakes_it() {
+        let (engine, mut control, _ports) = pipeline(EngineConfig::default()).unwrap();
+        let (device, tape) = ManualAudio::new();
+        let (ended, end) = channel();
+        let thread = spawn(Box::new(device), engine, move |end| {
+            ended.send(end).unwrap();
+        })
+        .unwrap();
+        let still = |control: &crate::audio::Control, after: u64| {
+            while tape.is_started() || control.counters().periods < after {
+                std::thread::yield_now();
+            }
+        };
+        still(&control, u64::from(LINGER));
+        assert_eq!(control.counters().periods, u64::from(LINGER));
+        tape.take_played();
+        for _ in 0..3 {
+            let before = control.counters().periods;
+            control.send(AudioCommand::Ring(true)).unwrap();
+            while control.counters().periods < before + 20 {
+                std::thread::yield_now();
+            }
+            assert!(tape.take_played().iter().any(|&s| s > 1000), "it rings");
+            control.send(AudioCommand::Ring(false)).unwrap();
+            still(&control, before + u64::from(LINGER));
+        }
+        tape.unplug(AudioError::NotStarted);
+        control.send(AudioCommand::Mute(false)).unwrap();
+        assert!(end.recv().unwrap().error.is_some(), "it is missed");
+        drop(thread);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use super::{RuntimeError, Wake, notices};
 use crate::audio::thread::{self, AudioThread, Ended};
 use crate::audio::{
-    AudioCommand, AudioCounters, Control, Engine, EngineConfig, MAX_STREAMS, OpusConfig,
-    StreamCounters, StreamPort,
+    AudioCommand, AudioCounters, Control, Engine, EngineConfig, MAX_STREAMS, NoiseSuppression,
+    OpusConfig, SoundPath, StreamCounters, StreamPort, VoiceConfig,
 };
 use crate::device::config::Config;
 use crate::phone::{AudioPath, Notice};
@@ -15,6 +15,9 @@ use tokio::sync::mpsc;
 
 /// Pause before a device that is missing, busy or lost is tried again: a USB handset takes a second or two to come up.
 const RETRY: Duration = Duration::from_secs(3);
+
+/// In the order of the pipeline's paths.
+const PATHS: [AudioPath; 3] = [AudioPath::Handset, AudioPath::Speaker, AudioPath::Headset];
 
 /// From the tasks and the audio thread.
 pub(super) enum SoundEvent {
@@ -83,11 +86,12 @@ impl Sound {
                 fec: config.audio.opus_fec,
                 ..OpusConfig::default()
             },
+            voices: PATHS.map(|path| voice(path_of(board, path))),
+            sidetone_db: board.audio.handset.sidetone_db,
             ..EngineConfig::default()
         };
         let (engine, control, ports) = crate::audio::pipeline(engine_config)?;
-        let paths = [AudioPath::Handset, AudioPath::Speaker, AudioPath::Headset]
-            .map(|path| specs(config, board, path));
+        let paths = PATHS.map(|path| specs(config, board, path));
         let state = State::Closed(Box::new(engine));
         Ok((
             Self {
@@ -123,6 +127,11 @@ impl Sound {
     pub fn switch(&mut self, path: AudioPath) {
         let same = self.paths[self.path as usize] == self.paths[path as usize];
         self.path = path;
+        self.send(AudioCommand::Path(match path {
+            AudioPath::Handset => SoundPath::Handset,
+            AudioPath::Speaker => SoundPath::Speaker,
+            AudioPath::Headset => SoundPath::Headset,
+        }));
         if same {
             return;
         }
@@ -226,12 +235,7 @@ pub(super) fn specs(
     board: &Board,
     path: AudioPath,
 ) -> (CaptureSpec, PlaybackSpec) {
-    let audio = match path {
-        AudioPath::Handset => None,
-        AudioPath::Speaker => board.audio.speaker.as_ref(),
-        AudioPath::Headset => board.audio.headset.as_ref(),
-    }
-    .unwrap_or(&board.audio.handset);
+    let audio = path_of(board, path);
     (
         config
             .audio
@@ -242,4 +246,28 @@ pub(super) fn specs(
             .playback_spec()
             .unwrap_or_else(|| audio.playback.clone()),
     )
+}
+
+fn path_of(board: &Board, path: AudioPath) -> &offhook_board::AudioPath {
+    match path {
+        AudioPath::Handset => None,
+        AudioPath::Speaker => board.audio.speaker.as_ref(),
+        AudioPath::Headset => board.audio.headset.as_ref(),
+    }
+    .unwrap_or(&board.audio.handset)
+}
+
+/// What the board wants done to a path's microphone.
+fn voice(path: &offhook_board::AudioPath) -> VoiceConfig {
+    use offhook_board::NoiseSuppression as Board;
+    VoiceConfig {
+        echo_cancelling: path.echo_cancelling,
+        noise_suppression: match path.noise_suppression {
+            Board::Off => NoiseSuppression::Off,
+            Board::Low => NoiseSuppression::Low,
+            Board::Moderate => NoiseSuppression::Moderate,
+            Board::High => NoiseSuppression::High,
+        },
+        gain_control: path.gain_control,
+    }
 }

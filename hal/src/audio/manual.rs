@@ -18,7 +18,6 @@ const MAX_SAMPLES: usize = 60 * RATE_HZ as usize;
 pub struct ManualAudio {
     format: StreamFormat,
     tape: ManualTape,
-    started: bool,
 }
 
 /// The test's end of a [`ManualAudio`]. Clones work the same device.
@@ -30,6 +29,8 @@ struct Tape {
     to_capture: VecDeque<i16>,
     played: VecDeque<i16>,
     next_report: Option<Result<PeriodReport, AudioError>>,
+    started: bool,
+    gone: Option<AudioError>,
 }
 
 impl ManualAudio {
@@ -49,7 +50,6 @@ impl ManualAudio {
             Self {
                 format,
                 tape: tape.clone(),
-                started: false,
             },
             tape,
         )
@@ -72,6 +72,18 @@ impl ManualTape {
         self.lock().next_report = Some(result);
     }
 
+    /// The device runs.
+    pub fn is_started(&self) -> bool {
+        self.lock().started
+    }
+
+    /// Unplugs the device: it fails at the next look or exchange.
+    pub fn unplug(&self, error: AudioError) {
+        let mut tape = self.lock();
+        tape.gone = Some(error.clone());
+        tape.next_report = Some(Err(error));
+    }
+
     fn lock(&self) -> MutexGuard<'_, Tape> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -79,7 +91,7 @@ impl ManualTape {
 
 impl DuplexAudio for ManualAudio {
     fn start(&mut self) -> Result<(), AudioError> {
-        self.started = true;
+        self.tape.lock().started = true;
         Ok(())
     }
 
@@ -88,12 +100,12 @@ impl DuplexAudio for ManualAudio {
         playback: &Period,
         capture: &mut Period,
     ) -> Result<PeriodReport, AudioError> {
-        if !self.started {
+        let mut tape = self.tape.lock();
+        if !tape.started {
             return Err(AudioError::NotStarted);
         }
-        let mut tape = self.tape.lock();
         if let Some(Err(error)) = tape.next_report.take_if(|next| next.is_err()) {
-            self.started = false;
+            tape.started = false;
             return Err(error);
         }
         push_bounded(&mut tape.played, playback);
@@ -105,7 +117,11 @@ impl DuplexAudio for ManualAudio {
     }
 
     fn stop(&mut self) {
-        self.started = false;
+        self.tape.lock().started = false;
+    }
+
+    fn check(&self) -> Result<(), AudioError> {
+        self.tape.lock().gone.clone().map_or(Ok(()), Err)
     }
 
     fn format(&self) -> &StreamFormat {

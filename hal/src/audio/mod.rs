@@ -9,6 +9,7 @@ pub mod alsa;
 mod clock;
 mod error;
 mod manual;
+mod mixer;
 mod recorder;
 mod ring;
 mod spec;
@@ -17,6 +18,7 @@ mod wav;
 
 pub use error::{AudioError, Direction};
 pub use manual::{ManualAudio, ManualTape};
+pub use mixer::{MixerControl, MixerError};
 pub use spec::{CaptureSpec, PlaybackSpec, open};
 pub use virtual_audio::{CaptureSource, PlaybackSink, VirtualAudio};
 
@@ -53,6 +55,14 @@ pub trait DuplexAudio: Send {
 
     /// Stops both directions at once; what is queued is dropped. May be started again.
     fn stop(&mut self);
+
+    /// Whether a stopped device is still there.
+    ///
+    /// # Errors
+    /// If it is known to be gone.
+    fn check(&self) -> Result<(), AudioError> {
+        Ok(())
+    }
 
     /// What was agreed with the device.
     fn format(&self) -> &StreamFormat;

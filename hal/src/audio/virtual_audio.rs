@@ -195,6 +195,13 @@ impl DuplexAudio for VirtualAudio {
         }
     }
 
+    fn check(&self) -> Result<(), AudioError> {
+        match &self.pace {
+            Pace::Device(device) => device.check(),
+            Pace::Stopped | Pace::Clock(_) => Ok(()),
+        }
+    }
+
     fn format(&self) -> &StreamFormat {
         &self.format
     }

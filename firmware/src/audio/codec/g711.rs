@@ -125,6 +125,10 @@ impl Decode for G711Decoder {
         false // G.711 has no redundancy of its own
     }
 
+    fn carries_copy(&self, _payload: &[u8]) -> bool {
+        false
+    }
+
     fn conceal(&mut self, out: &mut [f32]) {
         let narrow = &mut self.narrow[..(out.len() / RATIO).min(MAX_NARROW)];
         self.concealer.conceal(narrow);

@@ -24,6 +24,8 @@ pub trait Decode {
     /// Decodes the copy that `following` carries of the packet before it, which is `out.len()` long. False, and
     /// `out` untouched, if it carries none.
     fn recover(&mut self, following: &[u8], out: &mut [f32]) -> bool;
+    /// Whether the packet carries a copy of the one before it.
+    fn carries_copy(&self, payload: &[u8]) -> bool;
     /// Makes up `out.len()` samples; a multiple of 120 (2.5 ms), at most [`MAX_PACKET_SAMPLES`].
     fn conceal(&mut self, out: &mut [f32]);
     /// Forgets what it heard.
@@ -69,6 +71,13 @@ impl Decode for Decoder {
         match self.kind {
             CodecKind::Opus => self.opus.samples(payload),
             CodecKind::Pcmu | CodecKind::Pcma => self.g711.samples(payload),
+        }
+    }
+
+    fn carries_copy(&self, payload: &[u8]) -> bool {
+        match self.kind {
+            CodecKind::Opus => self.opus.carries_copy(payload),
+            CodecKind::Pcmu | CodecKind::Pcma => self.g711.carries_copy(payload),
         }
     }
 

@@ -82,6 +82,10 @@ impl Decode for OpusDecoder {
         recovered
     }
 
+    fn carries_copy(&self, payload: &[u8]) -> bool {
+        has_redundancy(payload)
+    }
+
     fn conceal(&mut self, out: &mut [f32]) {
         if self.0.decode_float(&[], out, false).is_err() {
             out.fill(0.0);

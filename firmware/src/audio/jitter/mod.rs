@@ -13,6 +13,7 @@
 //!   out or put in where the sound repeats itself or is quiet ([`stretch`]). A drift of the clocks is met the same way.
 
 mod delay;
+mod loss;
 mod pcm;
 mod ring;
 mod sequence;
@@ -24,7 +25,8 @@ mod tests;
 use super::codec::{Decode, MAX_PACKET_SAMPLES};
 use super::ramp::{GATE_SAMPLES, Ramp, ms};
 use super::{Frame, RtpPacket, StreamCounters};
-use delay::DelayEstimator;
+use delay::{BIN, DelayEstimator};
+use loss::Loss;
 use offhook_hal::audio::PERIOD_FRAMES;
 use pcm::Pcm;
 use ring::{PacketRing, Place};
@@ -45,7 +47,7 @@ const START_EXCESS: f64 = ms(60) as f64;
 /// More than this above it later, and whole packets are left out.
 const SKIP_EXCESS: f64 = ms(200) as f64;
 /// Delay above the target that is put up with.
-const TOLERANCE: f64 = ms(6) as f64;
+const TOLERANCE: f64 = ms(5) as f64;
 /// Delay below the target that is put up with, and what a shortening leaves above it.
 const MARGIN: f64 = ms(1) as f64;
 /// A lengthening goes at most this far above the target: less than `TOLERANCE`, or it would be taken back.
@@ -73,6 +75,7 @@ pub struct JitterBuffer {
     sequence: Sequence,
     timestamps: Timestamps,
     delay: DelayEstimator,
+    loss: Loss,
     ring: PacketRing,
     pcm: Pcm,
     state: State,
@@ -107,6 +110,7 @@ impl JitterBuffer {
             sequence: Sequence::default(),
             timestamps: Timestamps::default(),
             delay: DelayEstimator::new(),
+            loss: Loss::default(),
             ring: PacketRing::new(),
             pcm: Pcm::new(),
             state: State::Waiting,
@@ -130,6 +134,7 @@ impl JitterBuffer {
         self.source = Source::default();
         self.forget_source();
         self.delay.forget();
+        self.loss = Loss::default();
         self.pcm.clear();
         self.packet_samples = ms(20);
         self.gain = Ramp::new(1.0, FADE);
@@ -141,8 +146,8 @@ impl JitterBuffer {
         &self.counters
     }
 
-    /// Takes a packet in.
-    pub fn insert(&mut self, packet: RtpPacket) {
+    /// Takes a packet in, found at the period of `now`.
+    pub fn insert(&mut self, packet: RtpPacket, now: Instant) {
         match self.source.judge(packet.ssrc) {
             Who::Ours => {}
             Who::Successor => {
@@ -182,7 +187,7 @@ impl JitterBuffer {
             .extend(packet.timestamp, self.samples_per_tick);
         if self
             .delay
-            .learn(packet.arrival, timestamp, self.packet_samples)
+            .learn(packet.arrival, now, timestamp, self.packet_samples)
         {
             self.keep(sequence, timestamp, packet);
         } else {
@@ -191,7 +196,7 @@ impl JitterBuffer {
                 .timestamps
                 .extend(packet.timestamp, self.samples_per_tick);
             self.delay
-                .learn(packet.arrival, timestamp, self.packet_samples);
+                .learn(packet.arrival, now, timestamp, self.packet_samples);
             self.keep(sequence, timestamp, packet);
         }
     }
@@ -214,9 +219,20 @@ impl JitterBuffer {
             let delay = self.delay.delay(now, self.playing());
             self.counters.delay_ms = (delay / ms(1) as f64) as f32;
         }
-        self.counters.target_ms = (self.delay.target() / ms(1) as f64) as f32;
+        self.counters.target_ms = (self.target() / ms(1) as f64) as f32;
         self.pcm.pop(out);
         self.gain.apply(out);
+    }
+
+    /// How far behind the quickest packets the playout shall be: what the arrivals ask for, and, while packets get lost
+    /// whose copies come with the next, until that one is there.
+    fn target(&self) -> f64 {
+        let copy = if self.loss.waits_for_copies() {
+            self.packet_samples
+        } else {
+            0
+        };
+        self.delay.target() + copy as f64
     }
 
     /// The timestamp of the next sample to play.
@@ -289,13 +305,18 @@ impl JitterBuffer {
                 return false;
             };
             let ahead = (last.timestamp - first.timestamp) as f64;
-            if ahead <= self.delay.target() + START_EXCESS {
+            if ahead <= self.target() + START_EXCESS {
                 break first;
             }
             self.leave_out(first.sequence);
         };
-        let early = self.delay.target() - self.delay.delay(now, timestamp);
-        let silence = early.max(0.0) as usize;
+        let early = self.target() - self.delay.delay(now, timestamp);
+        // The target is a little above what is needed; to fill that up would cost a period.
+        let silence = if early > BIN as f64 {
+            early as usize
+        } else {
+            0
+        };
         if silence >= PERIOD_FRAMES {
             return false;
         }
@@ -320,6 +341,10 @@ impl JitterBuffer {
             return self.stall(decoder);
         };
         let gap = timestamp - self.next_timestamp;
+        if self.next_sequence.is_some_and(|next| sequence > next) {
+            self.loss
+                .copy_comes(decoder.carries_copy(self.ring.payload(sequence)));
+        }
         if gap > MAX_GAP {
             // Nothing to say for so long: begin again, with the right delay.
             self.end_old_sound(decoder);
@@ -387,6 +412,7 @@ impl JitterBuffer {
             return;
         };
         self.packet_samples = samples;
+        self.loss.came();
         // What was concealed already is left out; but a sender whose timestamps overlap by whole packets is played.
         let skip = if overlap < samples { overlap } else { 0 };
         self.pcm.commit_without(skip, samples);
@@ -407,7 +433,7 @@ impl JitterBuffer {
     /// Brings the delay nearer to its target, in the sound just decoded.
     fn steer(&mut self, now: Instant, decoded: usize) {
         self.rest = self.rest.saturating_sub(1);
-        let target = self.delay.target();
+        let target = self.target();
         let excess = self.delay.delay(now, self.playing()) - target;
         let slack = self.slack as f64;
         let urgency = ((excess.abs() - TOLERANCE) / (2.0 * URGENT)).clamp(0.0, 1.0);
@@ -489,6 +515,7 @@ impl JitterBuffer {
             let ignored = self.ignored.min(missing);
             self.ignored -= ignored;
             self.counters.lost += (missing - ignored) as u64;
+            self.loss.lost(missing - ignored);
             self.next_sequence = Some(next.max(sequence));
         } else {
             self.next_sequence = Some(sequence);

@@ -76,6 +76,17 @@ fn hann(n: usize, length: usize) -> f32 {
     0.5 - 0.5 * (TAU * (n as f32 + 0.5) / length as f32).cos()
 }
 
+/// The highest correlation of two sounds with the second up to `most` samples later.
+pub fn correlation_at_best(a: &[f32], b: &[f32], most: usize) -> f32 {
+    let length = a.len().min(b.len()) - most;
+    let product = |late: usize| -> f32 {
+        let pairs = a[..length].iter().zip(&b[late..late + length]);
+        pairs.map(|(a, b)| a * b).sum()
+    };
+    let best = (0..most).step_by(4).map(product).fold(0.0, f32::max);
+    best / (rms(&a[..length]) * rms(&b[..length + most]) * length as f32).max(1e-9)
+}
+
 /// Seeded random numbers (xorshift64*): the same in every run.
 pub struct Random(u64);
 

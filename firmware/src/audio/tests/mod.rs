@@ -2,6 +2,7 @@
 
 mod call;
 mod commands;
+mod echo;
 pub mod measure;
 pub mod rig;
 mod speech;

@@ -10,7 +10,7 @@ use realfft::RealFftPlanner;
 const FOLDER: &str = "/usr/share/sounds/alsa";
 
 /// Several recordings one after the other, 48 kHz.
-fn speech() -> Vec<f32> {
+pub fn speech() -> Vec<f32> {
     let mut all = Vec::new();
     for name in ["Front_Center", "Rear_Left", "Side_Right", "Front_Right"] {
         let path = format!("{FOLDER}/{name}.wav");

@@ -209,6 +209,14 @@ impl DuplexAudio for AlsaDuplex {
         self.halt();
     }
 
+    fn check(&self) -> Result<(), AudioError> {
+        let ports = [&self.playback, &self.capture];
+        match ports.into_iter().flatten().find_map(|port| port.gone()) {
+            Some(fault) => Err(self.lost(fault)),
+            None => Ok(()),
+        }
+    }
+
     fn format(&self) -> &StreamFormat {
         &self.format
     }

@@ -162,6 +162,14 @@ impl Port for Pcm {
         }
     }
 
+    fn gone(&self) -> Option<Fault> {
+        (self.handle.state() == State::Disconnected).then_some(Fault {
+            direction: self.direction,
+            what: "looking after it",
+            errno: errno::ENODEV,
+        })
+    }
+
     fn delay(&self) -> Result<u32, Fault> {
         let frames = self
             .handle

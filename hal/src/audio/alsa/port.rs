@@ -48,6 +48,9 @@ pub(super) trait Port: Debug + Send {
     /// Wakes a suspended device. One that cannot continue is prepared anew by the caller anyway.
     fn resume(&self, timeout: Duration);
 
+    /// The fault of a device that was unplugged.
+    fn gone(&self) -> Option<Fault>;
+
     /// Frames between the thread and the air: captured but not read, or written but not played.
     fn delay(&self) -> Result<u32, Fault>;
 

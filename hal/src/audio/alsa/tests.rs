@@ -62,6 +62,9 @@ impl Port for Scripted {
     fn resume(&self, _: Duration) {
         self.note("resume");
     }
+    fn gone(&self) -> Option<Fault> {
+        None
+    }
     fn delay(&self) -> Result<u32, Fault> {
         Ok(match self.direction {
             Direction::Capture => 3,

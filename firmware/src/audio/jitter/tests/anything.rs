@@ -70,7 +70,7 @@ fn play(kind: CodecKind, steps: Vec<Step>) {
         sequence = sequence.wrapping_add_signed(step.sequence);
         timestamp = timestamp.wrapping_add_signed(step.timestamp);
         let now = base + Duration::from_millis(10) * period;
-        jitter.insert(RtpPacket {
+        let packet = RtpPacket {
             payload_type: step.payload_type,
             sequence,
             timestamp,
@@ -80,7 +80,8 @@ fn play(kind: CodecKind, steps: Vec<Step>) {
                 .checked_sub(Duration::from_millis(step.early_ms))
                 .unwrap(),
             payload: Payload::from_slice(&step.payload).unwrap(),
-        });
+        };
+        jitter.insert(packet, now);
         for _ in 0..step.periods {
             let now = base + Duration::from_millis(10) * period;
             let mut frame: Frame = [f32::NAN; PERIOD_FRAMES];
