@@ -6,7 +6,7 @@ use crate::genesys::id::ConversationId;
 use crate::genesys::model::{CallState, Direction};
 use crate::media::ConnectionState;
 use crate::softphone::CommandId;
-use crate::softphone::event::{CallView, Remote};
+use crate::softphone::event::{CallView, Party, Remote};
 use std::time::Instant;
 
 /// Line keys of the phone.
@@ -81,6 +81,14 @@ pub(super) struct Call {
     pub failed: bool,
     /// Another client has taken it: no missed call.
     pub handled: bool,
+    /// It is being transferred: its end is what the user wanted.
+    pub transferring: bool,
+    /// A consultation was asked for and has not begun.
+    pub asking: bool,
+    /// It becomes part of another call: its end is what the user wanted.
+    pub joining: bool,
+    /// Whom the user wants to hand it to, as entered.
+    pub handed_to: Option<String>,
 }
 
 impl Call {
@@ -104,6 +112,10 @@ impl Call {
             hold_wanted: None,
             failed: false,
             handled: false,
+            transferring: false,
+            asking: false,
+            joining: false,
+            handed_to: None,
         }
     }
 
@@ -151,6 +163,23 @@ impl Call {
     /// Still of interest to the user.
     pub fn is_live(&self) -> bool {
         !self.ending && !matches!(self.phase(), Phase::Hidden | Phase::Ended)
+    }
+
+    /// On its way to somebody else.
+    pub fn is_leaving(&self) -> bool {
+        self.transferring || self.asking
+    }
+
+    /// More than one other party, and none of them only asked about a transfer.
+    pub fn is_conference(&self) -> bool {
+        self.view.consult.is_none() && self.view.parties.len() > 1
+    }
+
+    /// Who is asked in the consultation.
+    pub fn asked_party(&self) -> Option<&Party> {
+        let destination = self.view.consult.as_ref()?.destination.as_ref()?;
+        let mut parties = self.view.parties.iter();
+        parties.find(|party| &party.participant_id == destination)
     }
 
     /// Can be answered, and has not been rejected.
@@ -238,6 +267,17 @@ impl Call {
             (false, Some(_)) => self.held_at = None,
             _ => {}
         }
+    }
+}
+
+/// Name, or number, or that there is neither.
+pub(super) fn who_is(party: &Party, words: &Strings) -> String {
+    let name = party.name.expose().trim();
+    let number = readable(party.address.expose());
+    match (name, number.is_empty()) {
+        ("", true) => words.unknown_caller.to_owned(),
+        ("", false) => number,
+        (name, _) => name.to_owned(),
     }
 }
 

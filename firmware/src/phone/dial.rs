@@ -11,7 +11,7 @@ use crate::audio::Tone;
 use crate::device::Private;
 use crate::genesys::id::ConversationId;
 use crate::genesys::rest::StartSoftphoneSessionParams;
-use crate::softphone::{Command, CommandId, CommandReply, SdkError, SdkErrorType};
+use crate::softphone::{Command, CommandId, CommandReply, SdkError, SdkErrorType, TransferMode};
 use offhook_hal::KeyAction;
 use std::fmt;
 use std::time::Instant;
@@ -27,6 +27,32 @@ pub(super) struct Entry {
     pub number: String,
     /// The line key it was begun with.
     pub key: Option<u8>,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The speed dial that was chosen instead; `number` is its label then.
+    pub chosen: Option<usize>,
+}
+
+/// What a number is entered for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To be called.
+    #[default]
+    Call,
+    /// To take over this call.
+    Transfer(ConversationId),
+    /// To be called into this call.
+    Add(ConversationId),
+}
+
+impl Purpose {
+    /// The call it is about.
+    pub fn call(&self) -> Option<&ConversationId> {
+        match self {
+            Self::Call => None,
+            Self::Transfer(id) | Self::Add(id) => Some(id),
+        }
+    }
 }
 
 impl fmt::Debug for Entry {
@@ -56,8 +82,11 @@ pub(super) struct Start {
 impl Phone {
     /// The dial tone.
     pub(super) fn start_dialing(&mut self, now: Instant, key: Option<u8>) {
-        let number = String::new();
-        self.set_activity(now, Activity::Dialing(Entry { number, key }));
+        let entry = Entry {
+            key,
+            ..Entry::default()
+        };
+        self.set_activity(now, Activity::Dialing(entry));
     }
 
     /// A dial key while no call takes it.
@@ -65,6 +94,13 @@ impl Phone {
         let Activity::Dialing(entry) = &mut self.activity else {
             return;
         };
+        if entry.chosen.is_some() {
+            // Digits make no sense behind a name; Delete takes it away.
+            if key == '#' {
+                self.dial_entry(now);
+            }
+            return;
+        }
         let plan = &self.config.plan;
         let rest = plan.rest(&entry.number);
         let is_code = rest.is_empty() || rest.starts_with(['*', '#']);
@@ -78,7 +114,8 @@ impl Phone {
         }
         entry.number.push(key);
         let rest = self.config.plan.rest(&entry.number);
-        let complete = self.config.digit_map.is_complete(rest);
+        // A transfer waits for the user's word.
+        let complete = entry.purpose == Purpose::Call && self.config.digit_map.is_complete(rest);
         self.entry_changed(now);
         if complete && self.path().is_some() {
             self.dial_entry(now);
@@ -100,6 +137,9 @@ impl Phone {
         let Activity::Dialing(entry) = &mut self.activity else {
             return;
         };
+        if entry.chosen.take().is_some() {
+            entry.number.clear();
+        }
         entry.number.pop();
         if entry.number.is_empty() && self.path().is_none() {
             self.set_activity(now, Activity::Idle);
@@ -114,7 +154,10 @@ impl Phone {
             return;
         };
         let key = entry.key;
-        if self.focus_call().is_some() || self.path().is_none() {
+        if let Purpose::Transfer(id) = entry.purpose.clone() {
+            self.set_activity(now, Activity::Idle);
+            self.resume(now, &id);
+        } else if self.focus_call().is_some() || self.path().is_none() {
             self.set_activity(now, Activity::Idle);
         } else if self.hands_free.is_some() && self.hook == offhook_hal::HookState::Resting {
             self.go_on_hook(now, true);
@@ -123,7 +166,7 @@ impl Phone {
         }
     }
 
-    fn entry_changed(&mut self, now: Instant) {
+    pub(super) fn entry_changed(&mut self, now: Instant) {
         if let Activity::Dialing(entry) = &mut self.activity {
             let entry = std::mem::take(entry);
             self.set_activity(now, Activity::Dialing(entry));
@@ -138,7 +181,12 @@ impl Phone {
         if entry.number.is_empty() {
             return;
         }
-        let Entry { number, key } = std::mem::take(entry);
+        match entry.purpose.clone() {
+            Purpose::Call => {}
+            Purpose::Transfer(_) => return self.transfer_entry(now, TransferMode::Blind),
+            Purpose::Add(id) => return self.add_entry(now, id),
+        }
+        let Entry { number, key, .. } = std::mem::take(entry);
         self.dial_number(now, Private::from(number), key);
     }
 
@@ -379,7 +427,7 @@ impl Phone {
     }
 
     fn dial_key_pressed(&mut self, now: Instant, key: char) {
-        if self.shown_list().is_some() {
+        if self.shown_list().is_some_and(|list| list.takes_digits()) {
             self.list_digit(now, key);
             return;
         }
@@ -408,7 +456,7 @@ impl Phone {
                     self.key_tone = Some(key);
                     return;
                 }
-                Some(call) if !Call::is_hold_wanted(call) => return,
+                Some(call) if !Call::is_hold_wanted(call) || call.is_leaving() => return,
                 _ => self.start_dialing(now, None),
             },
         }

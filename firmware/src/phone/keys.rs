@@ -1,82 +1,16 @@
 //! What each key does, soft keys included.
 
-use super::calls::Phase;
-use super::io::{Notice, SoftKind, Wish};
+use super::io::{Notice, Wish};
 use super::list::ListKind;
 use super::machine::{Activity, Phone};
 use super::screen::Front;
 use super::settings::AudioPath;
-use super::strings::Strings;
+use super::soft::SoftKey;
 use super::timer::{Timer, after};
 use crate::genesys::id::ConversationId;
+use crate::softphone::{SpeakTo, TransferMode};
 use offhook_hal::{Key, KeyAction};
 use std::time::Instant;
-
-/// What a soft key does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SoftKey {
-    Answer,
-    Reject,
-    Quiet,
-    Dial,
-    Delete,
-    Cancel,
-    End,
-    Hold,
-    Resume,
-    Mute,
-    Unmute,
-    Swap,
-    New,
-    Redial,
-    Dials,
-    Menu,
-    Select,
-    Up,
-    Down,
-    Back,
-    Stations,
-    TakeBack,
-}
-
-impl SoftKey {
-    pub fn label(self, words: &Strings) -> &'static str {
-        match self {
-            Self::Answer => words.soft_answer,
-            Self::Reject => words.soft_reject,
-            Self::Quiet => words.soft_quiet,
-            Self::Dial => words.soft_dial,
-            Self::Delete => words.soft_delete,
-            Self::Cancel => words.soft_cancel,
-            Self::End => words.soft_end,
-            Self::Hold => words.soft_hold,
-            Self::Resume => words.soft_resume,
-            Self::Mute => words.soft_mute,
-            Self::Unmute => words.soft_unmute,
-            Self::Swap => words.soft_swap,
-            Self::New => words.soft_new,
-            Self::Redial => words.soft_redial,
-            Self::Dials => words.soft_dials,
-            Self::Menu => words.soft_menu,
-            Self::Select => words.soft_select,
-            Self::Up => words.soft_up,
-            Self::Down => words.soft_down,
-            Self::Back => words.soft_back,
-            Self::Stations => words.soft_stations,
-            Self::TakeBack => words.soft_take_back,
-        }
-    }
-}
-
-impl SoftKey {
-    pub fn kind(self) -> SoftKind {
-        match self {
-            Self::Answer | Self::Dial => SoftKind::Go,
-            Self::Reject | Self::End => SoftKind::Stop,
-            _ => SoftKind::Plain,
-        }
-    }
-}
 
 impl Phone {
     pub(super) fn key(&mut self, now: Instant, key: Key, action: KeyAction) {
@@ -90,8 +24,8 @@ impl Phone {
         match key {
             Key::Hold => self.toggle_hold(now),
             Key::Mute => self.toggle_mute(),
-            Key::Transfer => self.tell(now, self.words.transfer_elsewhere),
-            Key::Conference => self.tell(now, self.words.conference_elsewhere),
+            Key::Transfer => self.transfer_key(now),
+            Key::Conference => self.conference_key(now),
             Key::Speaker => self.hands_free_key(now, AudioPath::Speaker),
             Key::Headset => self.hands_free_key(now, AudioPath::Headset),
             Key::Redial => self.redial(now),
@@ -103,68 +37,6 @@ impl Phone {
             Key::Back => self.back_key(now),
             Key::Up | Key::Down => self.list_move(now, key == Key::Down),
             Key::Digit(_) | Key::Star | Key::Hash => {}
-        }
-    }
-
-    /// Soft keys from left to right, for what is in front.
-    pub(super) fn soft_keys(&self) -> [Option<SoftKey>; 4] {
-        use SoftKey::{
-            Answer, Back, Cancel, Delete, Dial, Dials, Down, End, Hold, Menu, Mute, New, Quiet,
-            Redial, Reject, Resume, Select, Stations, Swap, TakeBack, Unmute, Up,
-        };
-        let waiting = self.calls.waiting().is_some();
-        let redial = self.last_number.as_ref().map(|_| Redial);
-        match self.front() {
-            Front::Ringing(_) => {
-                let loud = self.path().is_none() && self.calls.is_audible();
-                [Some(Answer), Some(Reject), None, loud.then_some(Quiet)]
-            }
-            Front::Dialing(entry) if waiting => {
-                let some = !entry.number.is_empty();
-                [
-                    Some(Answer),
-                    Some(Reject),
-                    some.then_some(Delete),
-                    some.then_some(Dial),
-                ]
-            }
-            Front::Dialing(entry) if entry.number.is_empty() => [redial, None, None, Some(Cancel)],
-            Front::Dialing(_) => [Some(Dial), Some(Delete), None, Some(Cancel)],
-            Front::Placing if waiting => [Some(Answer), Some(Reject), None, Some(End)],
-            Front::Placing => [None, None, None, Some(End)],
-            Front::Over { .. } => {
-                let resume = self.calls.last_held(None).map(|_| Resume);
-                [Some(resume.unwrap_or(New)), redial, None, None]
-            }
-            Front::Call(call) => match call.phase() {
-                Phase::Talking | Phase::Held => {
-                    let hold = if call.is_hold_wanted() { Resume } else { Hold };
-                    if waiting {
-                        return [Some(Answer), Some(Reject), Some(hold), Some(End)];
-                    }
-                    let mute = if call.is_gated() { Unmute } else { Mute };
-                    let other = self.calls.last_held(Some(call.id())).map_or(New, |_| Swap);
-                    [Some(hold), Some(mute), Some(other), Some(End)]
-                }
-                _ if waiting => [Some(Answer), Some(Reject), None, Some(End)],
-                _ => [None, None, None, Some(End)],
-            },
-            Front::Held(_) => [Some(Resume), None, Some(New), Some(End)],
-            Front::List(list) if self.rows(list.kind).len() < 2 => {
-                [Some(Select), None, None, Some(Back)]
-            }
-            Front::List(_) => [Some(Select), Some(Up), Some(Down), Some(Back)],
-            // The code needs the room.
-            Front::Idle if self.invitation().is_some() => [None; 4],
-            Front::Idle => {
-                let first = match self.trouble_in_front() {
-                    Some(Notice::StationTaken) => Some(TakeBack),
-                    Some(Notice::NoStation | Notice::StationNotWebRtc) => Some(Stations),
-                    _ => redial,
-                };
-                let dials = (!self.config.plan.speed_dials.is_empty()).then_some(Dials);
-                [first, dials, Some(Menu), Some(New)]
-            }
         }
     }
 
@@ -185,13 +57,13 @@ impl Phone {
                     self.answer(now, &id);
                 }
             }
-            SoftKey::Reject => {
+            SoftKey::Reject | SoftKey::Voicemail => {
                 if let Some(id) = self.waiting() {
                     self.reject(&id);
                 }
             }
             SoftKey::Quiet => self.quiet(now),
-            SoftKey::Dial => self.dial_entry(now),
+            SoftKey::Dial | SoftKey::Add => self.dial_entry(now),
             SoftKey::Delete => self.entry_delete(now),
             SoftKey::Cancel => self.entry_cancel(now),
             SoftKey::End => self.soft_end(now),
@@ -208,6 +80,19 @@ impl Phone {
             SoftKey::Back => self.list_back(now),
             SoftKey::Stations => self.wish(Wish::ListStations),
             SoftKey::TakeBack => self.take_station_back(now),
+            SoftKey::Skip => self.skip_wrap_up(),
+            SoftKey::Blind => self.transfer_entry(now, TransferMode::Blind),
+            SoftKey::Consult => self.transfer_entry(now, TransferMode::Consult),
+            SoftKey::Complete => self.complete(now),
+            SoftKey::CancelConsult => self.cancel_consult(),
+            SoftKey::SwapConsult => self.swap_consult(),
+            SoftKey::Conference => self.speak_to(SpeakTo::Conference),
+            SoftKey::Join => self.join(now),
+            SoftKey::Parties => self.open_parties(now),
+            SoftKey::Remove => self.list_ok(now),
+            SoftKey::PauseRecording => self.record(true),
+            SoftKey::ResumeRecording => self.record(false),
+            SoftKey::More => self.soft_page = self.soft_page.wrapping_add(1),
         }
     }
 

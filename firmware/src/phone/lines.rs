@@ -16,13 +16,16 @@ impl Phone {
     pub(super) fn call_changed(&mut self, now: Instant, view: CallView) {
         let id = view.conversation_id.clone();
         let was_focus = self.is_focus(&id);
+        let mut was_consulting = false;
         let before = if let Some(call) = self.calls.find_mut(&id) {
             let before = call.phase();
+            was_consulting = call.view.consult.is_some() && !call.ending;
             call.update(now, view);
             before
         } else {
             let mut call = Call::new(view.clone());
             call.expected = !self.is_station_away();
+            call.quiet = self.is_follower;
             if call.phase() == Phase::Ended {
                 return;
             }
@@ -34,12 +37,18 @@ impl Phone {
         let Some(call) = self.calls.find_mut(&id) else {
             return;
         };
+        let consult_over = was_consulting && call.view.consult.is_none();
         call.undecided = reply_open && !call.alive && call.is_unknown();
         if call.phase() == Phase::Ended {
             self.call_over(now, &id, before, was_focus);
             return;
         }
-        if call.view.direction == Direction::Outbound {
+        let is_outbound = call.view.direction == Direction::Outbound;
+        if consult_over {
+            call.handed_to = None;
+            self.consult_over(now);
+        }
+        if is_outbound {
             self.bind(now, &id);
         }
         self.call_placed(now, &id);
@@ -120,6 +129,10 @@ impl Phone {
         if call.ending {
             return;
         }
+        if matches!(&self.activity, Activity::Dialing(entry) if entry.purpose.call() == Some(id)) {
+            // Nobody is left to transfer, or to add somebody to.
+            self.set_activity(now, Activity::Idle);
+        }
         let words = self.words;
         match before {
             Phase::Hidden | Phase::Elsewhere | Phase::Ended => {}
@@ -133,6 +146,14 @@ impl Phone {
                 } else {
                     self.just_gone = Some((id.clone(), who));
                 }
+            }
+            _ if call.joining => {}
+            _ if call.is_leaving() => {
+                let hint = match self.path() {
+                    Some(AudioPath::Handset) => words.lay_down,
+                    _ => "",
+                };
+                self.over(now, words.transferred, hint, None);
             }
             Phase::Held if !was_focus => self.tell(now, words.held_call_ended),
             _ => {

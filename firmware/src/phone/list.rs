@@ -3,10 +3,12 @@
 //! Up and Down move, Ok or a digit chooses, Back goes where one came from. A list is only there while nothing else wants
 //! the display: a ringing call, an opened path or a dialed digit puts it away.
 
+use super::calls::{Call, who_is};
+use super::dial::Purpose;
 use super::io::{Login, Output, StationEntry, Wish};
 use super::machine::{Activity, Phone};
 use super::timer::{Timer, after};
-use crate::genesys::id::StationId;
+use crate::genesys::id::{ParticipantId, StationId};
 use offhook_hal::HookState;
 use std::time::Instant;
 
@@ -19,6 +21,10 @@ pub(super) enum ListKind {
     /// Really?
     LogOut,
     About,
+    /// Who is in the conference.
+    Parties,
+    /// Codes for the call before.
+    WrapUp,
 }
 
 /// An open list.
@@ -27,6 +33,13 @@ pub(super) struct List {
     pub kind: ListKind,
     /// The chosen row, from 0.
     pub at: usize,
+}
+
+impl List {
+    /// A digit chooses. Not in a call, where digits go to the far end, nor where a number can be entered.
+    pub fn takes_digits(self) -> bool {
+        self.kind != ListKind::Parties
+    }
 }
 
 /// A row, and what choosing it does.
@@ -47,16 +60,26 @@ pub(super) enum Choice {
     Voicemail,
     LogOut,
     Close,
+    RemoveParty(ParticipantId),
+    WrapUp(String),
+    SkipWrapUp,
 }
 
 impl Phone {
     /// The list in front, if nothing else wants the display.
-    pub(super) fn shown_list(&self) -> Option<&List> {
-        let is_free = matches!(self.activity, Activity::Idle)
-            && self.path().is_none()
-            && self.calls.waiting().is_none()
-            && self.focus_call().is_none();
-        self.list.as_ref().filter(|_| is_free)
+    pub(super) fn shown_list(&self) -> Option<List> {
+        let focus = self.focus_call();
+        let is_free = |list: &List| match (&self.activity, list.kind) {
+            _ if self.calls.waiting().is_some() => false,
+            (Activity::Idle, ListKind::Parties) => focus.is_some_and(Call::is_conference),
+            (_, ListKind::Parties | ListKind::WrapUp) => false,
+            // Somebody to call, wherever a number could be entered.
+            (Activity::Dialing(entry), ListKind::SpeedDials) => entry.number.is_empty(),
+            (Activity::Idle, _) => self.path().is_none() && focus.is_none(),
+            _ => false,
+        };
+        let opened = self.list.filter(is_free);
+        opened.or_else(|| self.wrap_up_list())
     }
 
     pub(super) fn open_list(&mut self, now: Instant, kind: ListKind) {
@@ -124,17 +147,23 @@ impl Phone {
                 }
                 rows
             }
+            ListKind::Parties => self.party_rows(),
+            ListKind::WrapUp => self.wrap_up_rows(),
         }
     }
 
     /// Up or Down, round and round.
     pub(super) fn list_move(&mut self, now: Instant, down: bool) {
-        let Some(List { kind, at }) = self.shown_list().copied() else {
+        let Some(List { kind, at }) = self.shown_list() else {
             return;
         };
         let count = self.rows(kind).len().max(1);
         let step = if down { 1 } else { count - 1 };
         let at = (at.min(count - 1) + step) % count;
+        if kind == ListKind::WrapUp {
+            self.wrap_up_move(at);
+            return;
+        }
         self.open_list(now, kind);
         if let Some(list) = &mut self.list {
             list.at = at;
@@ -144,8 +173,7 @@ impl Phone {
     /// A digit chooses the row of that number.
     pub(super) fn list_digit(&mut self, now: Instant, digit: char) {
         let row = digit.to_digit(10).and_then(|digit| digit.checked_sub(1));
-        if let (Some(row), Some(list)) = (row, &mut self.list) {
-            let kind = list.kind;
+        if let (Some(row), Some(List { kind, .. })) = (row, self.shown_list()) {
             if let Some(row) = self.rows(kind).into_iter().nth(row as usize) {
                 self.choose(now, row.choice);
             }
@@ -154,7 +182,7 @@ impl Phone {
 
     /// Ok.
     pub(super) fn list_ok(&mut self, now: Instant) {
-        if let Some(List { kind, at }) = self.shown_list().copied()
+        if let Some(List { kind, at }) = self.shown_list()
             && let Some(row) = self.rows(kind).into_iter().nth(at)
         {
             self.choose(now, row.choice);
@@ -163,9 +191,12 @@ impl Phone {
 
     /// Back: to the menu, and from there away.
     pub(super) fn list_back(&mut self, now: Instant) {
-        match self.list.map(|list| list.kind) {
-            Some(ListKind::Menu) | None => self.close_list(),
-            Some(_) => self.open_list(now, ListKind::Menu),
+        let at_rest = matches!(self.activity, Activity::Idle) && self.path().is_none();
+        match self.shown_list().map(|list| list.kind) {
+            Some(ListKind::WrapUp) => self.skip_wrap_up(),
+            Some(ListKind::Menu | ListKind::Parties) | None => self.close_list(),
+            Some(_) if at_rest => self.open_list(now, ListKind::Menu),
+            Some(_) => self.close_list(),
         }
     }
 
@@ -184,7 +215,7 @@ impl Phone {
             }
             Choice::SpeedDial(index) => {
                 self.close_list();
-                self.speed_dial(now, index);
+                self.choose_speed_dial(now, index);
             }
             Choice::Voicemail => {
                 self.close_list();
@@ -197,6 +228,9 @@ impl Phone {
                 self.wish(Wish::LogOut);
             }
             Choice::Close => self.close_list(),
+            Choice::RemoveParty(participant) => self.remove_party(now, participant),
+            Choice::WrapUp(code) => self.wrap_up_with(now, code),
+            Choice::SkipWrapUp => self.skip_wrap_up(),
         }
     }
 
@@ -217,6 +251,7 @@ impl Phone {
             self.agent = crate::device::Private::default();
             self.station = None;
             self.stations.clear();
+            self.wrap_ups.clear();
             self.message = None;
             self.close_list();
         }
@@ -240,6 +275,33 @@ impl Phone {
         if let Some(list) = &mut self.list {
             list.at = ours.unwrap_or(0);
         }
+    }
+
+    /// Calls it; or takes it for the number that is being asked for.
+    fn choose_speed_dial(&mut self, now: Instant, index: usize) {
+        let label = self.config.plan.speed_dials.get(index);
+        match (&mut self.activity, label) {
+            (Activity::Dialing(entry), Some(dial)) if entry.purpose != Purpose::Call => {
+                dial.label.expose().clone_into(&mut entry.number);
+                entry.chosen = Some(index);
+                self.entry_changed(now);
+            }
+            _ => self.speed_dial(now, index),
+        }
+    }
+
+    /// Who is in the conference of the call in front.
+    fn party_rows(&self) -> Vec<Row> {
+        let words = self.words;
+        let parties = self.focus_call().map(|call| call.view.parties.as_slice());
+        let parties = parties.unwrap_or_default().iter();
+        parties
+            .map(|party| Row {
+                text: who_is(party, words),
+                detail: words.party(party.state),
+                choice: Choice::RemoveParty(party.participant_id.clone()),
+            })
+            .collect()
     }
 
     /// The speed dial of that index.

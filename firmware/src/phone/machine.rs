@@ -9,6 +9,7 @@ use super::outputs::Shown;
 use super::settings::{AudioPath, AudioSettings, PhoneConfig, Volumes};
 use super::strings::{ENGLISH, Strings};
 use super::timer::{Timer, Timers, after};
+use super::wrap_up::WrapUp;
 use crate::audio::{AudioCommand, Tone};
 use crate::device::Private;
 use crate::genesys::id::ConversationId;
@@ -47,6 +48,12 @@ pub struct Phone {
     pub(super) clock: String,
     pub(super) notices: Vec<Notice>,
     pub(super) login: Login,
+    /// Another of the user's clients rings, this one keeps still.
+    pub(super) is_follower: bool,
+    /// Calls that want a code, oldest first.
+    pub(super) wrap_ups: Vec<WrapUp>,
+    /// Which of the soft keys are shown, where there are more than four.
+    pub(super) soft_page: usize,
     /// The list the user has opened.
     pub(super) list: Option<List>,
     /// The stations to choose from, as last told.
@@ -121,6 +128,9 @@ impl Phone {
             clock: String::new(),
             notices: Vec::new(),
             login: Login::default(),
+            is_follower: false,
+            wrap_ups: Vec::new(),
+            soft_page: 0,
             list: None,
             stations: Vec::new(),
             message: None,
@@ -236,7 +246,7 @@ impl Phone {
                     self.words.lay_down,
                     Some(Tone::Reorder),
                 ),
-                Timer::EntryForgotten => self.set_activity(at, Activity::Idle),
+                Timer::EntryForgotten => self.entry_cancel(at),
                 Timer::ToneStop => {
                     if let Activity::Over { tone, .. } = &mut self.activity {
                         *tone = None;
@@ -245,6 +255,7 @@ impl Phone {
                 Timer::HandsFreeOver => self.go_on_hook(at, true),
                 Timer::Placing => self.placing_timed_out(at),
                 Timer::Recall => self.recall_changed(at),
+                Timer::TransferConfirm => self.transfer_unconfirmed(at),
                 Timer::HoldConfirm => self.hold_unconfirmed(at),
                 Timer::Message => self.message = None,
                 Timer::List => self.list = None,
@@ -268,6 +279,15 @@ impl Phone {
                 }
             }
             Event::ConversationUpdate(update) => self.active = update.active_conversation_id,
+            Event::WrapUpRequired {
+                conversation_id,
+                wrap_up,
+                ..
+            } => self.wrap_up_wanted(conversation_id, !wrap_up.mandatory),
+            Event::WrapUpOver { conversation_id } => self.wrap_up_over(&conversation_id),
+            Event::AlertingLeaderChanged { voice } => {
+                self.follow(voice.configured && !voice.alerting);
+            }
             Event::SdkError(error) if error.kind == SdkErrorType::Call => {
                 let id = error
                     .details
@@ -290,10 +310,16 @@ impl Phone {
             | Event::SessionInterrupted(_)
             | Event::ConversationUpdateRaw(_)
             | Event::Station { .. }
-            | Event::ConcurrentSoftphoneSessionsEnabled(_)
-            | Event::AlertingLeaderChanged { .. }
-            | Event::WrapUpRequired { .. }
-            | Event::WrapUpOver { .. } => {}
+            | Event::ConcurrentSoftphoneSessionsEnabled(_) => {}
+        }
+    }
+
+    /// Another client leads, or not any more: what it would ring for is only shown here.
+    fn follow(&mut self, is_follower: bool) {
+        if std::mem::replace(&mut self.is_follower, is_follower) != is_follower {
+            for call in self.calls.iter_mut().filter(|call| call.is_waiting()) {
+                call.quiet = is_follower;
+            }
         }
     }
 

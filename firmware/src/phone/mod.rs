@@ -33,8 +33,11 @@ mod plan;
 pub mod render;
 mod screen;
 mod settings;
+mod soft;
 mod strings;
 mod timer;
+mod transfer;
+mod wrap_up;
 
 pub use digit_map::{DigitMap, DigitMapError};
 pub use io::{

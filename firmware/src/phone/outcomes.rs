@@ -21,6 +21,17 @@ pub(super) enum Asked {
     Mute(ConversationId, bool),
     Hold(ConversationId, bool),
     Dtmf,
+    Transfer(ConversationId),
+    Consult(ConversationId),
+    Complete(ConversationId),
+    CancelConsult,
+    SpeakTo,
+    Merge,
+    Add,
+    Remove,
+    Record { paused: bool },
+    WrapUpCodes(ConversationId),
+    WrapUp(ConversationId),
 }
 
 impl Phone {
@@ -58,6 +69,12 @@ impl Phone {
             (Asked::Hold(..), Ok(_)) => self
                 .timers
                 .set(Timer::HoldConfirm, now + after::HOLD_CONFIRM),
+            (Asked::Transfer(_), Ok(_)) => self.await_transfer(now),
+            (Asked::Consult(id), Ok(_)) => self.consult_begun(&id),
+            (Asked::WrapUpCodes(id), Ok(CommandReply::WrapUpCodes(codes))) => {
+                self.wrap_up_codes(&id, codes);
+            }
+            (Asked::WrapUp(id), Ok(_)) => self.wrap_up_over(&id),
             (_, Ok(_)) => {}
             (asked, Err(error)) => self.command_failed(now, asked, &error),
         }
@@ -84,21 +101,26 @@ impl Phone {
                 call.quiet = true;
                 words.not_rejected
             }
-            Asked::End(id) => {
-                let Some(call) = self.calls.find_mut(&id) else {
+            Asked::End(ref id) | Asked::Complete(ref id) => {
+                let Some(call) = self.calls.find_mut(id) else {
                     return;
                 };
                 call.end_sent = None;
+                call.transferring = false;
                 if !call.phase().is_connected() {
                     // Too early: there is no session yet. It ends with its next change.
                     return;
                 }
                 call.ending = false;
                 let key = self.calls.free_key(None);
-                if let Some(call) = self.calls.find_mut(&id) {
+                if let Some(call) = self.calls.find_mut(id) {
                     call.key = key;
                 }
-                words.not_ended
+                if matches!(asked, Asked::Complete(_)) {
+                    words.not_transferred
+                } else {
+                    words.not_ended
+                }
             }
             Asked::Mute(id, wanted) => {
                 let Some(call) = self.calls.find_mut(&id) else {
@@ -125,6 +147,34 @@ impl Phone {
                 self.hold_failed(now, wanted)
             }
             Asked::Dtmf => words.tones_not_sent,
+            Asked::Transfer(id) => {
+                self.bring_back(now, &id);
+                words.not_transferred
+            }
+            Asked::Consult(id) => {
+                self.bring_back(now, &id);
+                words.nobody_asked
+            }
+            Asked::CancelConsult => words.not_cancelled,
+            Asked::SpeakTo => words.not_switched,
+            Asked::Merge => {
+                for call in self.calls.iter_mut() {
+                    call.joining = false;
+                }
+                words.not_joined
+            }
+            Asked::Add => words.not_added,
+            Asked::Remove => words.not_removed,
+            Asked::Record { paused: true } => words.not_paused,
+            Asked::Record { paused: false } => words.not_recording,
+            Asked::WrapUpCodes(id) => {
+                self.wrap_up_over(&id);
+                words.no_wrap_up_codes
+            }
+            Asked::WrapUp(id) => {
+                self.wrap_up_refused(&id);
+                words.not_wrapped_up
+            }
         };
         self.tell(now, words.failure(error, text));
     }

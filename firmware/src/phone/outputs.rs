@@ -1,6 +1,7 @@
 //! What should sound, light and be shown, worked out anew from the state after every input; only what changed is said.
 
 use super::calls::Phase;
+use super::dial::Purpose;
 use super::io::{Output, Screen};
 use super::machine::{Activity, Phone, Recall};
 use super::settings::AudioPath;
@@ -170,6 +171,8 @@ impl Phone {
         }
         let waiting = self.calls.is_audible().then_some(Tone::CallWaiting);
         match &self.activity {
+            // Beside a call that goes on, a dial tone would disturb.
+            Activity::Dialing(entry) if matches!(entry.purpose, Purpose::Add(_)) => waiting,
             Activity::Dialing(entry) if entry.number.is_empty() => waiting.or(Some(Tone::Dial)),
             Activity::Dialing(_) => waiting,
             Activity::Placing(_) => None,
@@ -207,6 +210,7 @@ impl Phone {
         let Some(call) = self.calls.on_key(key) else {
             let dialed_on = match &self.activity {
                 _ if self.path().is_none() => None,
+                Activity::Dialing(entry) if entry.purpose != Purpose::Call => None,
                 Activity::Dialing(entry) => self.calls.free_key(entry.key),
                 Activity::Placing(command) => {
                     let start = self.starts.iter().find(|start| start.command == *command);

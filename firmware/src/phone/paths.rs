@@ -9,6 +9,7 @@
 //! - Laying the handset down closes only the handset's path: a call moved to the speaker goes on.
 
 use super::calls::{Call, Phase};
+use super::dial::Purpose;
 use super::machine::{Activity, Phone, Recall};
 use super::outcomes::Asked;
 use super::settings::AudioPath;
@@ -31,6 +32,7 @@ impl Phone {
             return;
         }
         let before = self.path();
+        self.close_list();
         self.hook = state;
         match (state, before) {
             (HookState::Lifted, None) => {
@@ -110,6 +112,7 @@ impl Phone {
     }
 
     fn route(&mut self, path: AudioPath) {
+        self.close_list();
         self.hands_free = (path != AudioPath::Handset).then_some(path);
         self.last_path = path;
         self.recall = Recall::Off;
@@ -152,6 +155,7 @@ impl Phone {
 
     /// The user has laid the handset down, or switched off the speaker: ends what is going on.
     pub(super) fn hang_up(&mut self, now: Instant) {
+        let mut completed: Vec<ConversationId> = Vec::new();
         let mut ended: Vec<ConversationId> = self
             .calls
             .iter()
@@ -167,9 +171,23 @@ impl Phone {
         {
             ended.push(call.id().clone());
         }
-        let any = !ended.is_empty() || !matches!(self.activity, Activity::Idle);
+        // The user's part in a consultation is over: the other two talk on.
+        ended.retain(|id| {
+            let call = self.calls.find(id);
+            let is_asked = call.is_some_and(|call| call.view.consult.is_some());
+            if is_asked {
+                completed.push(id.clone());
+            }
+            !is_asked
+        });
+        let any =
+            !completed.is_empty() || !ended.is_empty() || !matches!(self.activity, Activity::Idle);
         for id in ended {
             self.end(&id);
+        }
+        for id in completed {
+            self.complete_of(&id);
+            self.tell(now, self.words.transferred);
         }
         self.cancel_placing();
         self.go_on_hook(now, any);
@@ -251,6 +269,9 @@ impl Phone {
             Activity::Idle => {}
             Activity::Dialing(entry) => {
                 let (timer, wait) = match (self.path(), entry.number.is_empty()) {
+                    _ if entry.purpose != Purpose::Call => {
+                        (Timer::EntryForgotten, after::ENTRY_FORGOTTEN)
+                    }
                     (None, _) => (Timer::EntryForgotten, after::ENTRY_FORGOTTEN),
                     (Some(_), true) => (Timer::NothingDialed, after::NOTHING_DIALED),
                     (Some(_), false) => (Timer::InterDigit, self.config.inter_digit_timeout),

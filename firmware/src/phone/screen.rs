@@ -1,12 +1,13 @@
 //! What the display says.
 
-use super::calls::{Call, Phase};
-use super::dial::Entry;
+use super::calls::{Call, Phase, who_is};
+use super::dial::{Entry, Purpose};
 use super::io::{Invitation, Login, Look, Notice, Screen};
 use super::list::{List, ListKind};
 use super::machine::{Activity, Phone};
 use crate::genesys::id::ConversationId;
 use crate::genesys::model::CallState;
+use crate::softphone::SpeakTo;
 use std::time::{Duration, Instant};
 
 /// What is in front of the user: what the big line, the soft keys and the Ok key are about.
@@ -28,7 +29,7 @@ pub(super) enum Front<'a> {
     /// This call is on hold, and the user is nowhere.
     Held(&'a Call),
     /// The user chooses from a list.
-    List(&'a List),
+    List(List),
     /// Nothing.
     Idle,
 }
@@ -37,6 +38,9 @@ impl Phone {
     pub(super) fn front(&self) -> Front<'_> {
         let at_rest = self.path().is_none();
         let waiting = self.calls.waiting();
+        if let Some(list) = self.shown_list() {
+            return Front::List(list);
+        }
         match &self.activity {
             Activity::Placing(_) => Front::Placing,
             Activity::Dialing(entry) => match waiting {
@@ -57,9 +61,6 @@ impl Phone {
                 waiting.map_or(over, Front::Ringing)
             }
             Activity::Idle => {
-                if let Some(list) = self.shown_list() {
-                    return Front::List(list);
-                }
                 let focus = self.focus_call();
                 let held = focus.filter(|call| at_rest && call.phase() == Phase::Held);
                 match (focus, waiting) {
@@ -96,7 +97,9 @@ impl Phone {
             .iter()
             .filter(|call| call.is_live() && !call.rejecting && Some(call.id()) != front)
             .map(|call| self.line(call));
-        screen.lines.extend(others);
+        if !matches!(self.front(), Front::List(_)) {
+            screen.lines.extend(others);
+        }
         for (index, key) in self.soft_keys().into_iter().enumerate() {
             if let Some(key) = key {
                 key.label(self.words)
@@ -127,21 +130,17 @@ impl Phone {
         let at_rest = self.path().is_none();
         let (look, title, main, detail) = match self.front() {
             Front::Dialing(entry) => {
-                let hint = if at_rest {
-                    words.lift_to_dial
-                } else {
-                    words.hash_dials
+                let (title, hint) = match entry.purpose {
+                    Purpose::Call if at_rest => (words.new_call, words.lift_to_dial),
+                    Purpose::Call => (words.new_call, words.hash_dials),
+                    Purpose::Transfer(_) => (words.transfer_to, words.hash_transfers),
+                    Purpose::Add(_) => (words.add_to_call, words.hash_adds),
                 };
                 let (main, hint) = match entry.number.as_str() {
                     "" => (words.dial_a_number, ""),
                     number => (number, hint),
                 };
-                (
-                    Look::Dialing,
-                    words.new_call,
-                    main.to_owned(),
-                    hint.to_owned(),
-                )
+                (Look::Dialing, title, main.to_owned(), hint.to_owned())
             }
             Front::Placing => {
                 let number = self.placing_number();
@@ -172,7 +171,11 @@ impl Phone {
             Front::Call(call) => self.call_screen(call),
             Front::Ringing(call) => (
                 Look::Ringing,
-                words.incoming_call,
+                if self.is_follower {
+                    words.rings_elsewhere
+                } else {
+                    words.incoming_call
+                },
                 call.who(words),
                 call.number_beside_name(),
             ),
@@ -182,7 +185,7 @@ impl Phone {
                 call.who(words),
                 words.lift_to_resume.to_owned(),
             ),
-            Front::List(list) => return self.list_screen(*list),
+            Front::List(list) => return self.list_screen(list),
             Front::Idle => return self.idle_screen(),
         };
         Screen {
@@ -197,6 +200,22 @@ impl Phone {
     fn call_screen(&self, call: &Call) -> (Look, &'static str, String, String) {
         let words = self.words;
         let number = call.number_beside_name();
+        let handed_to = || call.handed_to.clone().unwrap_or_default();
+        if call.transferring {
+            return (
+                Look::Calling,
+                words.transferring,
+                handed_to(),
+                call.who(words),
+            );
+        }
+        if call.asking {
+            return (Look::Calling, words.asking, handed_to(), call.who(words));
+        }
+        if let Some(consult) = &call.view.consult {
+            return self.consult_screen(call, consult.speak_to);
+        }
+        let recording = call.view.recording;
         let (look, title, detail) = match call.phase() {
             Phase::Held => (Look::Held, words.held, number),
             Phase::Calling => {
@@ -209,10 +228,60 @@ impl Phone {
                 (Look::Calling, words.calling, state.to_owned())
             }
             Phase::Answering => (Look::Calling, words.answering, number),
-            _ if call.is_gated() => (Look::Muted, words.talking_muted, number),
-            _ => (Look::Talking, words.talking, number),
+            _ if call.is_gated() => (Look::Muted, words.muted(recording), number),
+            _ if call.is_conference() => (Look::Talking, words.conference(recording), number),
+            _ => (Look::Talking, words.talking(recording), number),
         };
+        if call.is_conference() {
+            let names: Vec<String> = call
+                .view
+                .parties
+                .iter()
+                .map(|party| who_is(party, words))
+                .collect();
+            let count = format!("{}{}", names.len() + 1, words.people);
+            return (look, title, count, names.join(", "));
+        }
         (look, title, call.who(words), detail)
+    }
+
+    /// Who is asked, and who waits.
+    fn consult_screen(&self, call: &Call, to: SpeakTo) -> (Look, &'static str, String, String) {
+        let words = self.words;
+        let party = call.asked_party();
+        let asked = match (party, &call.handed_to) {
+            (Some(party), _) => who_is(party, words),
+            (None, Some(number)) => number.clone(),
+            (None, None) => words.unknown_caller.to_owned(),
+        };
+        let caller = call.who(words);
+        let rings = party.is_some_and(|party| party.state != CallState::Connected);
+        let look = if call.is_gated() {
+            Look::Muted
+        } else {
+            Look::Talking
+        };
+        match to {
+            SpeakTo::Destination if rings => (
+                Look::Calling,
+                words.asking,
+                asked,
+                format!("{caller}{}", words.waits),
+            ),
+            SpeakTo::Destination => (
+                look,
+                words.consulting,
+                asked,
+                format!("{caller}{}", words.waits),
+            ),
+            SpeakTo::Object => (
+                look,
+                words.with_caller,
+                caller,
+                format!("{asked}{}", words.waits),
+            ),
+            SpeakTo::Both | SpeakTo::Conference => (look, words.all_together, caller, asked),
+        }
     }
 
     /// The heading of the notice that matters most, if there is one: for the local API.

@@ -3,6 +3,7 @@
 use super::io::{Notice, Wish};
 use super::list::ListKind;
 use super::settings::AudioPath;
+use crate::genesys::model::{CallState, RecordingState};
 use crate::softphone::{SdkError, SdkErrorType};
 
 /// The words of one language. A soft key has room for about seven letters, a line for about twenty.
@@ -22,8 +23,9 @@ pub(super) struct Strings {
     pub far_end_rings: &'static str,
     pub incoming_call: &'static str,
     pub answering: &'static str,
-    pub talking: &'static str,
-    pub talking_muted: &'static str,
+    talking: Recorded,
+    muted: Recorded,
+    conference: Recorded,
     pub held: &'static str,
     pub lift_to_resume: &'static str,
 
@@ -55,8 +57,44 @@ pub(super) struct Strings {
     pub no_connection: &'static str,
     pub nothing_to_redial: &'static str,
     pub number_full: &'static str,
-    pub transfer_elsewhere: &'static str,
-    pub conference_elsewhere: &'static str,
+
+    pub rings_elsewhere: &'static str,
+    pub transfer_to: &'static str,
+    pub hash_transfers: &'static str,
+    pub add_to_call: &'static str,
+    pub hash_adds: &'static str,
+    pub transferring: &'static str,
+    pub transferred: &'static str,
+    pub asking: &'static str,
+    pub consulting: &'static str,
+    pub with_caller: &'static str,
+    pub all_together: &'static str,
+    pub waits: &'static str,
+    pub people: &'static str,
+    pub back_with_caller: &'static str,
+    pub no_call_to_transfer: &'static str,
+    pub no_call_to_join: &'static str,
+    pub not_a_transfer_target: &'static str,
+    pub not_transferred: &'static str,
+    pub nobody_asked: &'static str,
+    pub not_cancelled: &'static str,
+    pub not_switched: &'static str,
+    pub joining: &'static str,
+    pub not_joined: &'static str,
+    pub adding: &'static str,
+    pub not_added: &'static str,
+    pub removing: &'static str,
+    pub not_removed: &'static str,
+    pub not_paused: &'static str,
+    pub not_recording: &'static str,
+    pub wrap_up: &'static str,
+    pub wrapping_up: &'static str,
+    pub skip: &'static str,
+    pub no_wrap_up_codes: &'static str,
+    pub not_wrapped_up: &'static str,
+    pub parties: &'static str,
+    pub party_rings: &'static str,
+    pub party_talks: &'static str,
 
     pub speed_dials: &'static str,
     pub voicemail: &'static str,
@@ -109,9 +147,25 @@ pub(super) struct Strings {
     pub soft_back: &'static str,
     pub soft_stations: &'static str,
     pub soft_take_back: &'static str,
+    pub soft_voicemail: &'static str,
+    pub soft_skip: &'static str,
+    pub soft_blind: &'static str,
+    pub soft_consult: &'static str,
+    pub soft_complete: &'static str,
+    pub soft_conference: &'static str,
+    pub soft_join: &'static str,
+    pub soft_add: &'static str,
+    pub soft_parties: &'static str,
+    pub soft_remove: &'static str,
+    pub soft_pause_recording: &'static str,
+    pub soft_resume_recording: &'static str,
+    pub soft_more: &'static str,
 
     notices: Notices,
 }
+
+/// A heading without a recording, with one, and with a paused one.
+type Recorded = [&'static str; 3];
 
 /// Heading and hint of each [`Notice`].
 #[derive(Debug)]
@@ -143,8 +197,9 @@ pub(super) static ENGLISH: Strings = Strings {
     far_end_rings: "Ringing...",
     incoming_call: "Incoming call",
     answering: "Answering...",
-    talking: "On a call",
-    talking_muted: "On a call, muted",
+    talking: ["On a call", "Call, recorded", "Call, not recorded"],
+    muted: ["On a call, muted", "Muted, recorded", "Muted, not recorded"],
+    conference: ["Conference", "Conference, recorded", "Conference, not rec."],
     held: "On hold",
     lift_to_resume: "Lift to go on talking",
 
@@ -176,8 +231,44 @@ pub(super) static ENGLISH: Strings = Strings {
     no_connection: "Cloud not reachable",
     nothing_to_redial: "No number to call again yet",
     number_full: "No number is longer than this",
-    transfer_elsewhere: "Transfer in Genesys Cloud",
-    conference_elsewhere: "Conference in Genesys Cloud",
+
+    rings_elsewhere: "Rings elsewhere",
+    transfer_to: "Transfer to",
+    hash_transfers: "# transfers now",
+    add_to_call: "Add to the call",
+    hash_adds: "# calls now",
+    transferring: "Transferring...",
+    transferred: "Transferred",
+    asking: "Calling to ask...",
+    consulting: "Asking first",
+    with_caller: "Back with the caller",
+    all_together: "All three talk",
+    waits: " waits",
+    people: " people",
+    back_with_caller: "Back with the caller",
+    no_call_to_transfer: "No call to transfer",
+    no_call_to_join: "No call to join",
+    not_a_transfer_target: "Nobody can be reached by that",
+    not_transferred: "Not transferred",
+    nobody_asked: "Nobody could be asked",
+    not_cancelled: "Could not be cancelled",
+    not_switched: "Could not switch",
+    joining: "Joining the calls...",
+    not_joined: "The calls could not be joined",
+    adding: "Calling, one moment...",
+    not_added: "Nobody could be added",
+    removing: "Removing...",
+    not_removed: "Could not be removed",
+    not_paused: "The recording goes on",
+    not_recording: "The recording stays paused",
+    wrap_up: "Wrap-up code",
+    wrapping_up: "Saving the code...",
+    skip: "Skip",
+    no_wrap_up_codes: "Wrap up in Genesys Cloud",
+    not_wrapped_up: "The code was not saved",
+    parties: "In the conference",
+    party_rings: "is being called",
+    party_talks: "",
 
     speed_dials: "Speed dials",
     voicemail: "Voicemail",
@@ -230,6 +321,19 @@ pub(super) static ENGLISH: Strings = Strings {
     soft_back: "Back",
     soft_stations: "Choose",
     soft_take_back: "Take it",
+    soft_voicemail: "To mail",
+    soft_skip: "Skip",
+    soft_blind: "Blind",
+    soft_consult: "Consult",
+    soft_complete: "Finish",
+    soft_conference: "All",
+    soft_join: "Join",
+    soft_add: "Add",
+    soft_parties: "Parties",
+    soft_remove: "Remove",
+    soft_pause_recording: "Rec off",
+    soft_resume_recording: "Rec on",
+    soft_more: "More",
 
     notices: Notices {
         connecting: ("Connecting...", "This takes a few seconds"),
@@ -273,6 +377,29 @@ impl Strings {
         }
     }
 
+    /// Heading of a call.
+    pub fn talking(&self, recording: Option<RecordingState>) -> &'static str {
+        self.talking[recorded(recording)]
+    }
+
+    /// Heading of a muted call.
+    pub fn muted(&self, recording: Option<RecordingState>) -> &'static str {
+        self.muted[recorded(recording)]
+    }
+
+    /// Heading of a conference.
+    pub fn conference(&self, recording: Option<RecordingState>) -> &'static str {
+        self.conference[recorded(recording)]
+    }
+
+    /// What a party of a conference does.
+    pub fn party(&self, state: CallState) -> &'static str {
+        match state {
+            CallState::Connected | CallState::Hold => self.party_talks,
+            _ => self.party_rings,
+        }
+    }
+
     /// Heading of a list.
     pub fn list(&self, kind: ListKind) -> &'static str {
         match kind {
@@ -281,6 +408,8 @@ impl Strings {
             ListKind::Stations => self.choose_station,
             ListKind::LogOut => self.log_out_question,
             ListKind::About => self.about,
+            ListKind::Parties => self.parties,
+            ListKind::WrapUp => self.wrap_up,
         }
     }
 
@@ -301,5 +430,14 @@ impl Strings {
             Some(AudioPath::Headset) => self.volume_headset,
             None => self.volume_ring,
         }
+    }
+}
+
+/// Which of [`Recorded`].
+fn recorded(recording: Option<RecordingState>) -> usize {
+    match recording {
+        Some(RecordingState::Active) => 1,
+        Some(RecordingState::Paused) => 2,
+        _ => 0,
     }
 }

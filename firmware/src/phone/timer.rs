@@ -23,6 +23,8 @@ pub(super) enum Timer {
     Beep,
     /// The cloud took a hold and has not told that it is done.
     HoldConfirm,
+    /// The cloud took a transfer and the call is still here.
+    TransferConfirm,
     /// A short message on the display.
     Message,
     /// A list nobody works with.
@@ -34,7 +36,7 @@ pub(super) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::InterDigit,
         Self::NothingDialed,
         Self::EntryForgotten,
@@ -44,6 +46,7 @@ impl Timer {
         Self::Recall,
         Self::Beep,
         Self::HoldConfirm,
+        Self::TransferConfirm,
         Self::Message,
         Self::List,
         Self::Level,
@@ -74,6 +77,8 @@ pub(super) mod after {
     pub const BEEP: Duration = Duration::from_millis(600);
     /// Events follow the reply of a REST request within a second; five are a slow day.
     pub const HOLD_CONFIRM: Duration = Duration::from_secs(5);
+    /// Who takes over has to be rung first, but our part ends when the cloud has begun with it.
+    pub const TRANSFER_CONFIRM: Duration = Duration::from_secs(15);
     /// Time to look up and read one line.
     pub const MESSAGE: Duration = Duration::from_secs(4);
     /// Somebody was called away while choosing: the display goes back to what it shows at rest.

@@ -224,6 +224,9 @@ pub struct CallView {
     pub connection: Option<crate::media::ConnectionState>,
     /// Keys can go as RFC 4733.
     pub telephone_event: bool,
+    /// Rejecting it sends the caller to the user's voicemail (6.13.21).
+    #[serde(skip)]
+    pub rejects_to_voicemail: bool,
     /// The other parties that are on the call or being called, oldest first.
     pub parties: Vec<Party>,
     /// The consultation going on.

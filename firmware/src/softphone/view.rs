@@ -92,6 +92,8 @@ impl Softphone {
             muted: known.is_some_and(|known| known.call.muted),
             remote: self.remote(call),
             connection: session.map(|s| s.connection),
+            rejects_to_voicemail: known
+                .is_some_and(|known| known.participant.purpose.as_deref() == Some("user")),
             telephone_event: session
                 .and_then(|s| s.negotiated)
                 .is_some_and(|n| n.dtmf_payload_type.is_some()),

@@ -2,16 +2,21 @@
 
 use crate::audio::{AudioCommand, Tone};
 use crate::device::Private;
-use crate::genesys::id::{ConversationId, Jid, SessionId};
-use crate::genesys::model::{CallState, Direction, RawJson};
+use crate::genesys::id::{ConversationId, Jid, ParticipantId, SessionId};
+use crate::genesys::model::{CallState, Direction, RawJson, RecordingState};
 use crate::genesys::rest::StartSoftphoneSessionParams;
 use crate::media::ConnectionState;
 use crate::phone::{
     AudioSettings, Input, Invitation, Login, Notice, NoticeArea, Output, Phone, PhoneConfig,
     Screen, StationEntry, Wish,
 };
-use crate::softphone::event::{CallView, PendingSession, Remote, SessionRef};
-use crate::softphone::{Command, CommandId, CommandReply, Event, SdkError, SdkErrorType};
+use crate::softphone::event::{
+    AlertingLeader, CallView, ConsultView, Party, PendingSession, Remote, SessionRef, WrapUpView,
+};
+use crate::softphone::{
+    Command, CommandId, CommandReply, ConsultAction, Event, SdkError, SdkErrorType, TransferMode,
+    TransferTarget, WrapUpCode,
+};
 use offhook_hal::{HalEvent, HookState, Key, KeyAction};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -121,6 +126,48 @@ impl Bench {
                 station: Some((*station).to_owned()),
             }),
             ["clock", time] => self.handle(Input::Clock((*time).to_owned())),
+            ["leader", "here"] => self.leader(true),
+            ["leader", "elsewhere"] => self.leader(false),
+            ["wrap", call, "over"] => self.event(Event::WrapUpOver {
+                conversation_id: ConversationId::from(*call),
+            }),
+            ["wrap", call, how] => self.event(Event::WrapUpRequired {
+                conversation_id: ConversationId::from(*call),
+                wrap_up: WrapUpView {
+                    mandatory: *how == "mandatory",
+                    prompt: None,
+                    timeout_ms: None,
+                },
+                remote: Remote::default(),
+            }),
+            ["codes", call, names @ ..] => {
+                let code = |name: &&str| WrapUpCode {
+                    id: name.to_lowercase(),
+                    name: (*name).to_owned(),
+                };
+                let codes = names.iter().map(code).collect();
+                self.done(
+                    &format!("codes {call}"),
+                    Ok(CommandReply::WrapUpCodes(codes)),
+                );
+            }
+            // Who else is on the call: `A party Bob`, `A party Bob=rings`; `A alone`.
+            [call, "parties", names @ ..] => {
+                let parties = names.iter().map(|name| party(name)).collect();
+                self.change(call, |view| view.parties = parties);
+            }
+            [call, "consult", asked, to] => {
+                let party = party(asked);
+                let consult = ConsultView {
+                    destination: Some(party.participant_id.clone()),
+                    speak_to: serde_json::from_value((*to).into()).expect("who hears whom"),
+                    state: Some(party.state),
+                };
+                self.change(call, |view| {
+                    view.parties = vec![party];
+                    view.consult = Some(consult);
+                });
+            }
             ["login", "in"] => self.handle(Input::Login(Login::In)),
             ["login", "out"] => self.handle(Input::Login(Login::Out(Invitation {
                 address: "desk-7.local:8321/L/7F3K9Q".into(),
@@ -195,9 +242,32 @@ impl Bench {
                 "started {number} as {}",
                 ["A", "B", "C"][index % 3]
             )),
+            _ if well && command.starts_with("codes ") => {
+                self.step(&format!("{command} Sale Complaint"))
+            }
             _ if well => self.step(&format!("done {command}")),
             _ => self.step(&format!("fail {command}")),
         }
+    }
+
+    fn leader(&mut self, alerting: bool) {
+        self.event(Event::AlertingLeaderChanged {
+            voice: AlertingLeader {
+                alerting,
+                configured: true,
+                client_type: None,
+            },
+        });
+    }
+
+    fn change(&mut self, call: &str, change: impl FnOnce(&mut CallView)) {
+        let view = self
+            .views
+            .entry(call.to_owned())
+            .or_insert_with(|| view(call));
+        change(view);
+        let view = view.clone();
+        self.event(Event::Call(Box::new(view)));
     }
 
     fn hal(&mut self, event: HalEvent) {
@@ -294,6 +364,10 @@ impl Bench {
             "muted" => view.muted = true,
             "unmuted" => view.muted = false,
             "elsewhere" => view.state = CallState::Connected,
+            "consult-over" => (view.consult, view.parties) = (None, Vec::new()),
+            "recorded" => view.recording = Some(RecordingState::Active),
+            "unrecorded" => view.recording = Some(RecordingState::Paused),
+            "user" => view.rejects_to_voicemail = true,
             "again" => {}
             "ended" => view.state = CallState::Disconnected,
             _ => panic!("a call cannot be {what}"),
@@ -362,10 +436,30 @@ fn view(name: &str) -> CallView {
         },
         connection: None,
         telephone_event: true,
+        rejects_to_voicemail: false,
         parties: Vec::new(),
         consult: None,
         recording: None,
         wrap_up: None,
+    }
+}
+
+/// `Bob`, `Bob=rings`.
+fn party(text: &str) -> Party {
+    let (name, state) = text.split_once('=').unwrap_or((text, ""));
+    Party {
+        participant_id: ParticipantId(format!("P{name}")),
+        name: Private::from(name),
+        address: Private::default(),
+        purpose: None,
+        state: if state == "rings" {
+            CallState::Alerting
+        } else {
+            CallState::Connected
+        },
+        held: false,
+        muted: false,
+        confined: false,
     }
 }
 
@@ -422,7 +516,56 @@ fn command_in_words(command: &Command) -> String {
             conversation,
             digits,
         } => format!("dtmf {conversation} {}", digits.expose()),
-        other => format!("{other:?}"),
+        Command::Transfer {
+            conversation,
+            to,
+            mode,
+        } => {
+            let to = match to {
+                TransferTarget::Address(number) => number.expose(),
+                TransferTarget::User(id)
+                | TransferTarget::Queue(id)
+                | TransferTarget::Voicemail(id) => id,
+            };
+            match mode {
+                TransferMode::Blind => format!("transfer {conversation} {to}"),
+                TransferMode::Consult => format!("consult {conversation} {to}"),
+            }
+        }
+        Command::Consult {
+            conversation,
+            action,
+        } => match action {
+            ConsultAction::Complete => format!("complete {conversation}"),
+            ConsultAction::Cancel => format!("cancel {conversation}"),
+            ConsultAction::SpeakTo(to) => format!("speak {conversation} {to:?}"),
+        },
+        Command::AddParticipants {
+            conversation,
+            participants,
+        } => format!("add {conversation} {}", participants[0].address.expose()),
+        Command::Merge {
+            conversation,
+            others,
+        } => {
+            let others: Vec<&str> = others.iter().map(ConversationId::as_str).collect();
+            format!("merge {conversation} {}", others.join(" "))
+        }
+        Command::RemoveParticipant {
+            conversation,
+            participant,
+        } => format!("remove {conversation} {participant}"),
+        Command::Record {
+            conversation,
+            paused,
+        } => format!("record {conversation} {}", !paused),
+        Command::WrapUpCodes(id) => format!("codes {id}"),
+        Command::WrapUp {
+            conversation, code, ..
+        } => format!("wrap {conversation} {code}"),
+        Command::Terminate { .. } | Command::SetMediaHandling(_) => {
+            panic!("the phone does not ask for {command:?}")
+        }
     }
 }
 

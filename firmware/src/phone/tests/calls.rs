@@ -184,7 +184,7 @@ fn a_second_call_waits_while_talking() {
          B up -> talk B
          B connected ->
          screen -> On a call (0:00) / Bob / +1 317-555-0111 / 1 Alice on hold
-         soft -> Hold|Mute|Swap|End
+         soft -> Swap|Join|More|End
          flash -> resume A; talk none
          B held -> line2 slow
          A unheld -> talk A; line1 on

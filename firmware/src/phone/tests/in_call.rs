@@ -307,21 +307,6 @@ fn audio_settings_of_the_api() {
 }
 
 #[test]
-fn transfer_and_conference_point_to_where_they_are() {
-    check(
-        "A rings -> ring on; line1 fast
-         lift -> accept A; ring off; listen on; line1 on
-         A connected -> talk A
-         tap transfer ->
-         screen -> On a call (0:00) / Alice / Transfer in Genesys Cloud
-         tap conference ->
-         screen -> On a call (0:00) / Alice / Conference in Genesys Cloud
-         wait 4s ->
-         screen -> On a call (0:04) / Alice / +1 317-555-0100",
-    );
-}
-
-#[test]
 fn the_end_key_keeps_the_handset_path() {
     check(
         "A rings -> ring on; line1 fast

@@ -5,7 +5,7 @@ use crate::device::dialing::{Prefix, SpeedDial};
 use crate::genesys::rest::StartSoftphoneSessionParams;
 use crate::phone::{DialPlan, DigitMap, PhoneConfig};
 
-fn planned() -> Bench {
+pub(super) fn planned() -> Bench {
     let number = |number: &str| StartSoftphoneSessionParams {
         phone_number: Some(number.into()),
         ..StartSoftphoneSessionParams::default()

@@ -11,6 +11,7 @@ mod paths;
 mod privacy;
 mod random;
 pub(super) mod screens;
+mod transfer;
 mod trouble;
 
 use bench::Bench;

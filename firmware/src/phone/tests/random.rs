@@ -28,6 +28,17 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         "notice login",
         "notice none",
         "login in",
+        "A consult Bob DESTINATION",
+        "B consult Bob=rings CONFERENCE",
+        "A parties Alice Bob",
+        "A consult-over",
+        "A recorded",
+        "wrap A optional",
+        "wrap B mandatory",
+        "wrap A over",
+        "wrap B over",
+        "leader elsewhere",
+        "leader here",
         "login out",
         "stations Desk-7=ours Home",
         "refused list",
@@ -144,6 +155,8 @@ fn run(script: &[Step]) {
 fn bench_command(what: &str) -> bool {
     [
         "start", "accept", "reject", "end", "mute", "unmute", "hold", "resume", "dtmf", "wish",
+        "transfer", "consult", "complete", "cancel", "speak", "add", "merge", "remove", "record",
+        "codes", "wrap",
     ]
     .iter()
     .any(|command| what.split(' ').next() == Some(command))

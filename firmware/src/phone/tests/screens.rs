@@ -3,7 +3,7 @@ use super::bench::{Bench, in_words};
 use crate::phone::Screen;
 
 /// Every state a user meets, and the steps that lead there.
-pub(in crate::phone) const STATES: [(&str, &[&str]); 29] = [
+pub(in crate::phone) const STATES: [(&str, &[&str]); 35] = [
     ("just switched on", &[]),
     ("idle", &["over cloud"]),
     ("login needed", &["notice login"]),
@@ -56,9 +56,53 @@ pub(in crate::phone) const STATES: [(&str, &[&str]); 29] = [
         "volume",
         &["A rings", "lift", "A connected", "tap volume_up"],
     ),
+    ("message", &["tap redial"]),
     (
-        "message",
-        &["A rings", "lift", "A connected", "tap transfer"],
+        "transfer to",
+        &[
+            "A rings",
+            "lift",
+            "A connected",
+            "tap transfer",
+            "A held",
+            "type 4711",
+        ],
+    ),
+    (
+        "asking first",
+        &[
+            "A rings",
+            "lift",
+            "A connected",
+            "A consult Bob DESTINATION",
+        ],
+    ),
+    (
+        "conference",
+        &[
+            "A rings",
+            "lift",
+            "A connected",
+            "A parties Alice Bob Carol",
+        ],
+    ),
+    (
+        "who is in the conference",
+        &[
+            "A rings",
+            "lift",
+            "A connected",
+            "A parties Alice Bob Carol",
+            "tap soft2",
+        ],
+    ),
+    (
+        "recorded",
+        &["A rings", "lift", "A connected", "A recorded"],
+    ),
+    (
+        "wrap-up",
+        &["wrap A optional", "codes A Sale Complaint Callback"],
     ),
 ];
 
