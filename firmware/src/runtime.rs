@@ -2,9 +2,11 @@
 //!
 //! It waits on one closed enum, [`Wake`], and never for anything else: whatever takes time (REST, peer connections,
 //! opening a sound device) runs in a task of its own and comes back as a wake-up.
+mod account;
 mod clock;
 mod notices;
 mod peers;
+mod requests;
 mod sound;
 mod start;
 mod status;
@@ -66,6 +68,8 @@ enum Wake {
     Sound(sound::SoundEvent),
     /// A deadline of `phone` or `softphone`.
     Timer,
+    /// Login or stations: a wish of the keys has come to its end.
+    Fulfilled(account::Fulfilled),
     /// The wall clock shows another minute.
     Minute(String),
     /// Ctrl-C or systemd.
@@ -109,6 +113,7 @@ pub struct Runtime {
     frame: Framebuffer,
     ice: IceServers,
     identity: Option<Identity>,
+    account: account::Account,
     connected: bool,
     /// Which session the microphone belongs to; its stream may not be there yet.
     talking: Option<SessionId>,
@@ -166,6 +171,7 @@ impl Runtime {
             frame,
             ice: IceServers::default(),
             identity: None,
+            account: account::Account::default(),
             connected: false,
             talking: None,
             asked: HashMap::new(),
@@ -191,6 +197,7 @@ impl Runtime {
     /// Runs until Ctrl-C, SIGTERM or its [`Stopper`].
     pub async fn run(mut self) {
         self.notice(phone::Notice::Connecting);
+        self.first_login();
         self.sound.open();
         loop {
             self.drain();
@@ -242,6 +249,7 @@ impl Runtime {
                 self.softphone.handle_timeout(now);
                 self.phone.handle_timeout(now);
             }
+            Wake::Fulfilled(done) => self.fulfilled(now, done),
             Wake::Minute(time) => self.phone.handle(now, phone::Input::Clock(time)),
             Wake::Stop => return false,
         }
@@ -285,22 +293,12 @@ impl Runtime {
                 let servers = ice.servers.clone();
                 tokio::spawn(async move { crate::media::prefetch(&servers).await });
             }
-            CloudEvent::LoggedIn { .. } => self.notice_over(phone::NoticeArea::Cloud),
-            CloudEvent::LoginNeeded(need) => {
-                tracing::warn!(?need, "somebody has to log in");
-                self.notice(phone::Notice::LoginNeeded);
-            }
-            CloudEvent::LoggedOut => {
-                tracing::info!("logged out");
-                self.identity = None;
-                self.connected = false;
-            }
-            CloudEvent::StationTrouble(trouble) => {
-                tracing::error!(%trouble, "calls will not ring here");
-                self.notice(phone::Notice::NoStation);
-            }
-            CloudEvent::StationChoice(_)
-            | CloudEvent::Signal(_)
+            CloudEvent::LoggedIn { .. }
+            | CloudEvent::LoginNeeded(_)
+            | CloudEvent::LoggedOut
+            | CloudEvent::StationChoice(_)
+            | CloudEvent::StationTrouble(_) => self.account_event(now, &event),
+            CloudEvent::Signal(_)
             | CloudEvent::Conversation(_)
             | CloudEvent::Station(_)
             | CloudEvent::PersistentConnection(_)
@@ -420,7 +418,7 @@ impl Runtime {
                     tracing::warn!(%error, "a lamp cannot be switched");
                 }
             }
-            phone::Output::Wish(wish) => tracing::warn!(?wish, "nobody fulfils this wish"),
+            phone::Output::Wish(wish) => self.wish(wish),
             phone::Output::Screen(screen) => {
                 phone::render::render(&screen, &mut self.frame);
                 if let Err(error) = self.display.show(&self.frame) {
@@ -436,49 +434,6 @@ impl Runtime {
             .as_ref()
             .and_then(|session| self.peers.stream(session));
         self.sound.send(AudioCommand::Microphone { stream });
-    }
-
-    fn api_request(&mut self, now: Instant, request: Request) {
-        // An asker that has gone away needs no answer: the results of `send` are of no interest.
-        match request {
-            Request::Status { reply } => drop(reply.send(self.status())),
-            Request::Calls { reply } => drop(reply.send(self.calls())),
-            Request::Metrics { reply } => drop(reply.send(self.metrics())),
-            Request::Dial { params, reply } => {
-                let id = self.next_command(reply);
-                self.phone.handle(now, phone::Input::Dial { id, params });
-            }
-            Request::Call {
-                conversation,
-                command,
-                reply,
-            } => {
-                if self
-                    .softphone
-                    .calls()
-                    .any(|call| call.conversation_id == conversation)
-                {
-                    let id = self.next_command(reply);
-                    self.softphone
-                        .handle(now, softphone::Input::Command { id, command });
-                } else {
-                    drop(reply.send(Err(Refusal::UnknownCall)));
-                }
-            }
-            Request::Audio { change, reply } => {
-                if let Some(change) = change {
-                    self.phone.handle(now, phone::Input::Audio(change));
-                }
-                drop(reply.send(self.phone.audio_settings()));
-            }
-        }
-    }
-
-    fn next_command(&mut self, reply: oneshot::Sender<Result<CommandReply, Refusal>>) -> CommandId {
-        let id = CommandId(self.next_command);
-        self.next_command += 1;
-        self.asked.insert(id, reply);
-        id
     }
 
     async fn stop(mut self) {

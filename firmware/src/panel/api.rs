@@ -34,6 +34,8 @@ pub(super) struct Api {
     pub requests: mpsc::Sender<Request>,
     pub events: EventLog,
     pub virtual_panel: Option<VirtualPanel>,
+    /// Served by HTTPS.
+    pub is_secure: bool,
 }
 
 pub(super) fn routes() -> Router<Api> {
@@ -46,6 +48,8 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/v1/audio", get(audio).patch(change_audio))
         .route("/api/v1/openapi.json", get(openapi))
         .route("/metrics", get(metrics))
+        .merge(super::features::routes())
+        .merge(super::account::routes())
         .merge(super::board::routes())
         .fallback(async || {
             refuse(
@@ -120,7 +124,7 @@ async fn verb(
             return Err(refuse(
                 StatusCode::NOT_FOUND,
                 "not_found",
-                "a call can be told to answer, reject, end, hold, resume, mute, unmute or dtmf",
+                "no such verb for a call; see /api/v1/openapi.json",
             )
             .into());
         }
@@ -205,7 +209,7 @@ async fn metrics(State(api): State<Api>) -> Answer {
 
 impl Api {
     /// Asks the runtime.
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         request: impl FnOnce(oneshot::Sender<T>) -> Request,
     ) -> Result<T, Failure> {
@@ -232,7 +236,14 @@ impl Api {
         }
     }
 
-    async fn tell(&self, conversation: ConversationId, command: Command) -> Answer {
+    /// A command that need not be about a call of now.
+    pub(super) async fn command(&self, command: Command) -> Result<CommandReply, Failure> {
+        self.ask(|reply| Request::Command { command, reply })
+            .await?
+            .map_err(|refusal| Failure(refusal.into_response()))
+    }
+
+    pub(super) async fn tell(&self, conversation: ConversationId, command: Command) -> Answer {
         match self
             .ask(|reply| Request::Call {
                 conversation,
@@ -250,11 +261,9 @@ impl Api {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         match self {
-            Self::UnknownCall => refuse(
-                StatusCode::NOT_FOUND,
-                "not_found",
-                "this phone has no call with that conversationId; GET /api/v1/calls lists them",
-            ),
+            Self::UnknownCall => refuse(StatusCode::NOT_FOUND, "not_found", self.to_string()),
+            Self::Login(error) => super::account::of_login(&error),
+            Self::Station(trouble) => super::account::of_station(&trouble),
             Self::Sdk(error) => {
                 let status = match error.kind {
                     _ if error.cause() == Some("not_found") => StatusCode::NOT_FOUND,

@@ -54,7 +54,13 @@ impl Guard {
             ));
         }
         // The page itself holds nothing private; it asks the user for the key and sends it with each request.
-        let is_page = matches!(path, "/" | "/app.js" | "/style.css");
+        let is_page = matches!(
+            path,
+            "/" | "/app.js" | "/calls.js" | "/front.js" | "/style.css"
+        );
+        // Browsers come there by a link, without the key: the one has a code that stands on the display, the other
+        // the state of a login that was begun here.
+        let is_page = is_page || path.starts_with("/L/") || path == "/login/callback";
         if let Some(key) = &self.key
             && !is_page
             && !text(header::AUTHORIZATION)
@@ -156,6 +162,18 @@ mod tests {
             ),
             (&network, "/api/v1/status", "192.0.2.7", None, bearer, true),
             (&network, "/", "192.0.2.7", None, None, true),
+            (&network, "/calls.js", "192.0.2.7", None, None, true),
+            (&network, "/L/7F3K9Q", "192.0.2.7", None, None, true),
+            (&network, "/login/callback", "192.0.2.7", None, None, true),
+            (
+                &network,
+                "/login/callback",
+                "evil.example",
+                None,
+                None,
+                false,
+            ),
+            (&network, "/api/v1/login", "192.0.2.7", None, None, false),
             (&network, "/metrics", "192.0.2.7", None, None, false),
         ] {
             let mut headers = HeaderMap::new();

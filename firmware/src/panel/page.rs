@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 
 /// Only what the page itself brings may run or load in it.
-const POLICY: &str = "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'";
+pub(super) const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
@@ -20,6 +20,24 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
                 file(
                     "text/javascript; charset=utf-8",
                     include_str!("page/app.js"),
+                )
+            }),
+        )
+        .route(
+            "/calls.js",
+            get(|| async {
+                file(
+                    "text/javascript; charset=utf-8",
+                    include_str!("page/calls.js"),
+                )
+            }),
+        )
+        .route(
+            "/front.js",
+            get(|| async {
+                file(
+                    "text/javascript; charset=utf-8",
+                    include_str!("page/front.js"),
                 )
             }),
         )

@@ -106,6 +106,7 @@ impl Panel {
                 requests,
                 events,
                 virtual_panel: config.virtual_panel,
+                is_secure: secure,
             });
         let server = match credentials {
             None => tokio::spawn(async move {
@@ -124,6 +125,11 @@ impl Panel {
             secure,
             server,
         })
+    }
+
+    /// What it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Where the page is.

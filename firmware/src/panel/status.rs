@@ -2,10 +2,11 @@
 
 use crate::device::Private;
 use crate::genesys::id::{ConversationId, SessionId, StationId, UserId};
-use crate::genesys::model::{CallState, Direction};
+use crate::genesys::model::{CallState, Direction, RecordingState};
+use crate::genesys::rest::StartSoftphoneSessionParams;
 use crate::media::{ConnectionState, Statistics};
 use crate::phone::AudioPath;
-use crate::softphone::event::{CallView, Remote};
+use crate::softphone::event::{CallView, ConsultView, Party, Remote, WrapUpView};
 use offhook_hal::HookState;
 use serde::Serialize;
 
@@ -18,6 +19,7 @@ pub struct Status {
     pub board: String,
     pub ready: bool,
     pub cloud: CloudStatus,
+    pub login: LoginStatus,
     pub hook: HookState,
     pub audio: AudioStatus,
     pub calls: Vec<ApiCall>,
@@ -41,6 +43,46 @@ pub struct CloudStatus {
     pub station: Option<StationStatus>,
     pub is_concurrent_softphone_sessions_enabled: bool,
     pub is_persistent_connection_enabled: bool,
+}
+
+/// `GET /login`, and `login` of the status.
+#[derive(Clone, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "the local API's own names")]
+pub struct LoginStatus {
+    /// `given` (a token file: nobody logs in here), `loggedIn` or `needed`.
+    pub state: &'static str,
+    /// Why: `nobody`, `loggedOut`, `expiring` or `refused`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    /// The phone's page for the network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Why nobody can log in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+/// `GET /stations`
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the local API's own names")]
+pub struct ApiStation {
+    pub id: StationId,
+    pub name: Private,
+    /// Somebody else has it.
+    pub taken: bool,
+    /// Calls ring there now.
+    pub current: bool,
+}
+
+/// `GET /speed-dials`
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the local API's own names")]
+pub struct ApiSpeedDial {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<u8>,
+    pub label: Private,
+    /// For `POST /calls`.
+    pub call: StartSoftphoneSessionParams,
 }
 
 /// `cloud.user`.
@@ -83,6 +125,15 @@ pub struct ApiCall {
     pub held: bool,
     pub muted: bool,
     pub remote: Remote,
+    /// The others on the call, the remote one included.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parties: Vec<Party>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consult: Option<ConsultView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording: Option<RecordingState>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wrap_up: Option<WrapUpView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<MediaStatus>,
 }
@@ -98,6 +149,10 @@ impl ApiCall {
             held: view.held,
             muted: view.muted,
             remote: view.remote,
+            parties: view.parties,
+            consult: view.consult,
+            recording: view.recording,
+            wrap_up: view.wrap_up,
             media,
         }
     }

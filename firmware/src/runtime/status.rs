@@ -35,6 +35,7 @@ impl Runtime {
                 is_persistent_connection_enabled: station
                     .is_some_and(crate::genesys::model::Station::is_persistent),
             },
+            login: self.login_status(),
             hook: self.phone.hook(),
             audio: AudioStatus {
                 path: settings.path.unwrap_or_default(),

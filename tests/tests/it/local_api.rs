@@ -32,6 +32,49 @@ async fn errors_say_what_and_what_to_do() {
         ),
         (
             "POST",
+            "/api/v1/calls/unknown/transfer",
+            Some(json!({ "to": { "address": "1" }, "mode": "blind" })),
+            404,
+            "not_found",
+        ),
+        (
+            "POST",
+            "/api/v1/calls/unknown/transfer",
+            Some(json!({ "to": {}, "mode": "blind" })),
+            400,
+            "bad_request",
+        ),
+        (
+            "POST",
+            "/api/v1/calls/unknown/consult",
+            Some(json!({ "action": "complete", "speakTo": "BOTH" })),
+            400,
+            "bad_request",
+        ),
+        (
+            "POST",
+            "/api/v1/calls/unknown/participants",
+            Some(json!({ "participants": [], "conversationIds": [] })),
+            400,
+            "bad_request",
+        ),
+        (
+            "POST",
+            "/api/v1/login/start",
+            Some(json!({})),
+            409,
+            "conflict",
+        ),
+        ("POST", "/api/v1/logout", Some(json!({})), 409, "conflict"),
+        (
+            "POST",
+            "/api/v1/stations/unknown/associate",
+            Some(json!({})),
+            404,
+            "not_found",
+        ),
+        (
+            "POST",
             "/api/v1/board/keys",
             Some(json!({ "key": "12", "action": "tap" })),
             400,
@@ -79,7 +122,12 @@ async fn every_described_path_exists_and_the_page_loads() {
     assert!(paths.len() > 15);
     for (path, verbs) in paths.iter().filter(|(path, _)| !path.ends_with("/events")) {
         for method in verbs.as_object().expect("verbs").keys() {
-            let path = path.replace("{conversationId}", "none");
+            // A path without its parameters is another path: any value will do.
+            let path = ["conversationId", "participantId", "stationId", "code"]
+                .iter()
+                .fold(path.clone(), |path, name| {
+                    path.replace(&format!("{{{name}}}"), "none")
+                });
             // No body: what is there says 200, or 400 or 404 in its own words, never "no such path" or "no such method".
             let (status, answer) = rig
                 .phone
@@ -99,6 +147,9 @@ async fn every_described_path_exists_and_the_page_loads() {
     for (path, has) in [
         ("/", "<title>Offhook"),
         ("/app.js", "use strict"),
+        ("/calls.js", "use strict"),
+        ("/front.js", "use strict"),
+        ("/login/callback", "Not logged in"),
         ("/style.css", ".handset"),
     ] {
         let text = reqwest::get(format!("{}{path}", rig.phone.api.url()))

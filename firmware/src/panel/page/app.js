@@ -1,21 +1,17 @@
-// The phone's front: sends keys and hook to the phone, shows its display, lamps and events.
+// What all parts of the page need: asking the phone, its state, its events, login and stations.
 "use strict";
 
 const byId = (id) => document.getElementById(id);
-const LETTERS = ["", "ABC", "DEF", "GHI", "JKL", "MNO", "PQRS", "TUV", "WXYZ", "", "+", ""];
-const DIGITS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
-const FEATURES = [
-  ["mute", "Mute"], ["hold", "Hold"], ["speaker", "Speaker"], ["headset", "Headset"],
-  ["transfer", "Transfer"], ["conference", "Conference"], ["redial", "Redial"], ["ok", "OK"],
-  ["volume_down", "Volume −"], ["volume_up", "Volume +"], ["up", "Up"], ["down", "Down"], ["back", "Back"],
-];
-const LAMPS = { mute: "mute", speaker: "speaker", headset: "headset", line1: "line1", line2: "line2", line3: "line3", line4: "line4" };
-const KEYBOARD = { Enter: "ok", Backspace: "back", ArrowUp: "up", ArrowDown: "down", m: "mute", h: "hold", s: "speaker", r: "redial", F1: "soft1", F2: "soft2", F3: "soft3", F4: "soft4" };
+const text = (tag, content, className = "") => {
+  const element = document.createElement(tag);
+  element.textContent = content;
+  element.className = className;
+  return element;
+};
 
 let apiKey = sessionStorage.getItem("offhook-key") || "";
 // From the first event the phone still has.
 let lastEvent = "0";
-let lifted = false;
 
 function call(path, options = {}) {
   const headers = { ...options.headers };
@@ -24,86 +20,31 @@ function call(path, options = {}) {
   return fetch(path, { ...options, headers });
 }
 
-async function post(path, body) {
-  const answer = await call(path, { method: "POST", body: JSON.stringify(body) });
+/// Asks the phone; an error is shown and thrown.
+async function ask(method, path, body) {
+  const answer = await call(path, { method, body: body === undefined ? undefined : JSON.stringify(body) });
+  const content = await answer.json().catch(() => ({}));
   if (answer.status === 401) askForKey();
-  else if (!answer.ok) show("error", (await answer.json()).message);
-  refresh();
-}
-
-// --- keys ---
-
-// Presses and releases must reach the phone in their order.
-let sending = Promise.resolve();
-const sendKey = (key, action) => (sending = sending.then(() => post("/api/v1/board/keys", { key, action })).catch(() => {}));
-
-function makeKey(parent, key, label, small) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.textContent = label;
-  button.dataset.key = key;
-  if (small !== undefined) {
-    const letters = document.createElement("small");
-    letters.textContent = small;
-    button.append(letters);
+  if (!answer.ok) {
+    showError(content.message ?? `The phone answered ${answer.status}.`);
+    throw new Error(content.type ?? String(answer.status));
   }
-  if (LAMPS[key]) button.classList.add("lamp");
-  let down = false;
-  const release = () => { if (down) { down = false; sendKey(key, "release"); } };
-  button.addEventListener("pointerdown", (event) => {
-    down = true;
-    button.setPointerCapture(event.pointerId);
-    sendKey(key, "press");
-  });
-  button.addEventListener("pointerup", release);
-  button.addEventListener("pointercancel", release);
-  // Enter or Space on the focused button; a mouse click has a detail and was sent above.
-  button.addEventListener("click", (event) => { if (event.detail === 0) sendKey(key, "tap"); });
-  parent.append(button);
+  showError("");
+  refresh();
+  return content;
+}
+const post = (path, body) => ask("POST", path, body);
+// For what a button does: the error is on the page already.
+const tryTo = (doing) => doing.catch(() => {});
+
+function showError(message) {
+  byId("error").textContent = message;
+  byId("error").hidden = !message;
 }
 
-DIGITS.forEach((key, i) => makeKey(byId("digits"), key, key, LETTERS[i]));
-FEATURES.forEach(([key, label]) => makeKey(byId("features"), key, label));
-[1, 2, 3, 4].forEach((n) => makeKey(byId("lines"), `line${n}`, `Line ${n}`));
-[1, 2, 3, 4].forEach((n) => makeKey(byId("soft"), `soft${n}`, "▲"));
-byId("soft").querySelectorAll("button").forEach((button, i) => button.setAttribute("aria-label", `Soft key ${i + 1}`));
+// --- state ---
 
-function toggleHook() {
-  lifted = !lifted;
-  showHook();
-  post("/api/v1/board/hook", { state: lifted ? "lifted" : "resting" }).catch(() => {});
-}
-byId("hook").addEventListener("click", toggleHook);
-
-const held = new Map();
-document.addEventListener("keydown", (event) => {
-  if (event.repeat || event.ctrlKey || event.altKey || event.metaKey || event.target.matches("input")) return;
-  const onButton = event.target.matches("button");
-  if (event.key === " " && !onButton) { event.preventDefault(); toggleHook(); return; }
-  if (event.key === "Enter" && onButton) return;
-  const line = event.shiftKey && /^Digit([1-4])$/.exec(event.code);
-  const key = line ? `line${line[1]}` : DIGITS.includes(event.key) ? event.key : KEYBOARD[event.key];
-  if (!key) return;
-  event.preventDefault();
-  held.set(event.code, key);
-  document.querySelector(`[data-key="${key}"]`)?.classList.add("down");
-  sendKey(key, "press");
-});
-document.addEventListener("keyup", (event) => {
-  const key = held.get(event.code);
-  if (!key) return;
-  held.delete(event.code);
-  document.querySelector(`[data-key="${key}"]`)?.classList.remove("down");
-  sendKey(key, "release");
-});
-
-// --- display, lamps, state ---
-
-function showHook() {
-  byId("hook").setAttribute("aria-pressed", lifted);
-  byId("hook-text").textContent = lifted ? "Put the handset down" : "Lift the handset";
-}
-
+let needStation = false;
 let refreshing = null;
 function refresh() {
   // One look at a time; whoever asks meanwhile gets another look after it.
@@ -117,40 +58,95 @@ function refresh() {
 }
 
 async function look() {
-  const [status, lamps, picture] = await Promise.all([
-    call("/api/v1/status"), call("/api/v1/board/lamps"), call("/api/v1/board/display.png"),
-  ]);
-  if (status.status === 401) return askForKey();
-  if (status.ok) {
-    const now = await status.json();
-    lifted = now.hook === "lifted";
-    showHook();
-    const who = now.cloud.user ? `${now.cloud.user.name}, ${now.cloud.station?.name ?? "no station"}` : now.cloud.environment;
-    byId("state").textContent = `${now.cloud.connected ? "Connected" : "Not connected"}: ${who}${now.notice ? ` – ${now.notice}` : ""}`;
+  const answer = await call("/api/v1/status");
+  if (answer.status === 401) return askForKey();
+  if (!answer.ok) return;
+  const now = await answer.json();
+  const who = now.cloud.user?.name ?? "";
+  const state = now.login.state === "needed" ? "Nobody is logged in" : now.cloud.connected ? "Connected" : "Not connected";
+  byId("state").textContent = [state, who, now.notice].filter(Boolean).join(" · ");
+  if (needStation && now.cloud.connected && !now.cloud.station) tryTo(chooseStation());
+  needStation = false;
+  showFacts(now);
+  showLogin(now.login);
+  showCalls(now);
+  await lookAtFront(now);
+}
+
+function showFacts(now) {
+  const facts = [
+    ["Agent", now.cloud.user?.name ?? "–"],
+    ["Station", now.cloud.station?.name ?? "–"],
+    ["Cloud", now.cloud.environment],
+    ["Sound", `${now.audio.path}${now.audio.mute ? ", muted" : ""}`],
+    ["Version", now.version],
+  ];
+  byId("facts").replaceChildren(...facts.flatMap(([name, value]) => [text("dt", name), text("dd", value)]));
+}
+
+// --- login and stations ---
+
+const WHY = {
+  nobody: "Nobody has logged in at this phone yet.",
+  loggedOut: "The last user has logged out.",
+  expiring: "The login ends soon. Log in again to keep calls coming.",
+  refused: "Genesys Cloud does not accept the login any more.",
+};
+
+let loginShown = false;
+function showLogin(login) {
+  byId("log-out").hidden = login.state !== "loggedIn" && login.reason !== "expiring";
+  byId("choose-station").hidden = login.state === "needed" && login.reason !== "expiring";
+  byId("login").hidden = login.state !== "needed";
+  byId("login-why").textContent = login.trouble ?? WHY[login.reason] ?? "";
+  const mayBegin = login.state === "needed" && !login.trouble;
+  byId("login-link").hidden = !mayBegin;
+  if (mayBegin && !loginShown) {
+    // The link is fetched ahead, so that following it is a plain click.
+    loginShown = true;
+    beginLogin();
   }
-  if (lamps.ok) {
-    const states = await lamps.json();
-    for (const [key, lamp] of Object.entries(LAMPS)) {
-      document.querySelector(`[data-key="${key}"]`)?.setAttribute("data-lamp", states[lamp] ?? "off");
-    }
-    document.title = states.message && states.message !== "off" ? "● Offhook" : "Offhook";
-  }
-  if (picture.ok) {
-    const old = byId("display").src;
-    byId("display").src = URL.createObjectURL(await picture.blob());
-    if (old) URL.revokeObjectURL(old);
-  }
+  if (login.state !== "needed") loginShown = false;
+}
+
+const beginLogin = () => tryTo(post("/api/v1/login/start").then(({ url }) => { byId("login-link").href = url; }));
+// A begun login lives 15 minutes.
+setInterval(() => { if (loginShown) beginLogin(); }, 10 * 60 * 1000);
+
+byId("login-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  tryTo(post("/api/v1/login/finish", { address: byId("login-address").value.trim() }).then(() => { byId("login-address").value = ""; }));
+});
+byId("log-out").addEventListener("click", () => {
+  if (confirm("Log out? Calls will not ring at this phone until somebody logs in.")) tryTo(post("/api/v1/logout"));
+});
+
+byId("choose-station").addEventListener("click", () => tryTo(chooseStation()));
+async function chooseStation() {
+  const stations = await ask("GET", "/api/v1/stations");
+  byId("stations").hidden = false;
+  const rows = stations.map((station) => {
+    const mark = station.current ? " (yours now)" : station.taken ? " (in use by somebody else)" : "";
+    const button = text("button", station.name + mark);
+    button.type = "button";
+    button.addEventListener("click", () => tryTo(post(`/api/v1/stations/${encodeURIComponent(station.id)}/associate`).then(() => { byId("stations").hidden = true; })));
+    const row = document.createElement("li");
+    row.append(button);
+    return row;
+  });
+  byId("station-list").replaceChildren(...(rows.length ? rows : [text("li", "You have no WebRTC phone yet: ask your administrator.")]));
+  byId("station-list").querySelector("button")?.focus();
 }
 
 // --- events: fetch instead of EventSource, which cannot send the key ---
 
-function show(name, text) {
+function show(name, data) {
   const item = document.createElement("li");
   const time = document.createElement("time");
   time.textContent = new Date().toLocaleTimeString();
   const title = document.createElement("b");
   title.textContent = name;
-  item.append(time, title, ` ${text.length > 300 ? `${text.slice(0, 300)} …` : text}`);
+  item.append(time, title, ` ${data.length > 300 ? `${data.slice(0, 300)} …` : data}`);
   byId("events").prepend(item);
   while (byId("events").childElementCount > 200) byId("events").lastChild.remove();
 }
@@ -159,18 +155,23 @@ async function follow() {
   const answer = await call("/api/v1/events", { headers: { "Last-Event-ID": lastEvent } });
   if (answer.status === 401) { askForKey(); return; }
   refresh();
+  loadSpeedDials();
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let text = "";
+  let rest = "";
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return;
-    text += value;
-    const blocks = text.split("\n\n");
-    text = blocks.pop();
+    rest += value;
+    const blocks = rest.split("\n\n");
+    rest = blocks.pop();
     for (const block of blocks) {
       const field = (name) => block.split("\n").filter((l) => l.startsWith(`${name}: `)).map((l) => l.slice(name.length + 2)).join("\n");
       if (!field("event")) continue;
       lastEvent = field("id");
+      // An old one is told again to a page that is loaded later.
+      if (field("event") === "stationChoice") needStation = true;
+      if (field("event") === "wrapUpRequired") tryTo(wrapUpWanted(JSON.parse(field("data"))));
+      if (field("event") === "wrapUpOver") wrapUpOver(JSON.parse(field("data")).conversationId);
       if (field("event") !== "conversationUpdateRaw") show(field("event"), field("data"));
       refresh();
     }
@@ -196,4 +197,4 @@ byId("key-form").addEventListener("submit", (event) => {
 
 // Blinking text, clocks and call durations change without an event.
 setInterval(refresh, 1000);
-followForEver();
+window.addEventListener("load", followForEver);
