@@ -9,6 +9,7 @@ pub mod check;
 pub mod demo;
 pub mod device;
 pub mod genesys;
+pub mod login;
 pub mod media;
 pub mod panel;
 pub mod phone;

@@ -1,11 +1,11 @@
-//! The command line: `offhook run`, `demo`, `check`, `config`, `version`.
+//! The command line: `offhook run`, `demo`, `login`, `logout`, `check`, `config`, `version`.
 #![forbid(unsafe_code)]
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use offhook::device::config::{Config, DEFAULT_PATH, EXPLAINED};
+use offhook::device::config::{Config, DEFAULT_PATH, EXPLAINED, LogLevel};
 use offhook::device::{crypto, log};
-use offhook::{check, demo, runtime};
+use offhook::{check, demo, login, runtime};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -35,6 +35,19 @@ enum Verb {
         /// The simulator's program; by default the one beside this program
         #[arg(long, value_name = "FILE")]
         cloudsim: Option<PathBuf>,
+    },
+    /// Log an agent in, beside a running phone or without one
+    Login {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// Finish a login that was begun before: the address the browser ended at, or the code in it
+        #[arg(long, value_name = "TEXT")]
+        code: Option<String>,
+    },
+    /// Log the agent out, forget the tokens and give the station back
+    Logout {
+        #[command(flatten)]
+        config: ConfigArgument,
     },
     /// Look at configuration, board, sound and cloud, and say what to fix
     Check {
@@ -104,6 +117,18 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             })
         }
         Verb::Demo { call, cloudsim } => executor()?.block_on(demo::run(call, cloudsim)),
+        Verb::Login { config, code } => {
+            let config = config.read()?;
+            log::start(LogLevel::Error);
+            executor()?.block_on(login::log_in(&config, code.as_deref()))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Logout { config } => {
+            let config = config.read()?;
+            log::start(LogLevel::Warn);
+            executor()?.block_on(login::log_out(&config))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Verb::Check { config } => {
             let file = config.file.clone();
             executor()?.block_on(async { Ok(check::run(config.read(), file.as_deref()).await) })

@@ -58,6 +58,10 @@ pub struct CloudSection {
     pub login_host: String,
     /// `auto`, `none`, or a station's name or id.
     pub station: String,
+    /// The server pings, not the phone.
+    pub server_side_pings: bool,
+    /// Only one client of the agent rings.
+    pub alerting_leader: bool,
 }
 
 impl Default for CloudSection {
@@ -72,6 +76,8 @@ impl Default for CloudSection {
             redirect_uri: String::new(),
             login_host: String::new(),
             station: "auto".into(),
+            server_side_pings: false,
+            alerting_leader: false,
         }
     }
 }
@@ -387,6 +393,10 @@ login_host = ""
 # "auto": the agent's station, and the agent is associated with one if there is none yet; "none": nothing is
 # associated; or the name or id of one of the agent's WebRTC phones.
 station = "auto"
+# true: the streaming server pings the phone instead of the other way round, where it can.
+server_side_pings = false
+# true: of all the agent's clients only the one the cloud has chosen rings (a preview of Genesys Cloud).
+alerting_leader = false
 
 [board]
 # "auto" (from the device tree; a PC is "desktop"), a board's name, or a path to a board file.

@@ -3,10 +3,12 @@
 use super::cloud::CloudConfig;
 use super::connection::{self, Credentials, rest_error};
 use super::environment::{Endpoint, Environment};
+use super::login::{Login, LoginState};
 use super::model::User;
 use super::rest::RestError;
 use super::rest::client::Rest;
-use super::token::TokenSource;
+use super::stations::{StationTrouble, StationWish, must_search, preview};
+use super::token::{TokenError, TokenSource};
 use super::transport::{Network, connect_tcp, connect_tls};
 use std::sync::Arc;
 
@@ -52,11 +54,15 @@ pub async fn check(config: &CloudConfig, token: &TokenSource) -> Vec<CheckLine> 
             return report.lines;
         }
     };
-    report.ok(
-        "configuration",
-        format!("environment {}", config.environment),
-    );
-    let has_token = report.token(token);
+    report.configuration(config);
+    let has_token = match token.as_login() {
+        Some(login) => {
+            let endpoint = environment.login_endpoint();
+            report.host("login", &endpoint, &network).await;
+            report.login(login)
+        }
+        None => report.token(token),
+    };
     let rest_reached = report
         .host("REST", &environment.api_endpoint(), &network)
         .await;
@@ -77,7 +83,7 @@ pub async fn check(config: &CloudConfig, token: &TokenSource) -> Vec<CheckLine> 
         }
         return report.lines;
     };
-    report.station(&rest, &user).await;
+    report.station(&rest, &user, &config.station).await;
     if stream_reached {
         report
             .sign_in(&network, &rest, token, &environment, &user)
@@ -108,6 +114,43 @@ impl Report {
 
     fn failed(&mut self, step: &str, detail: impl Into<String>) {
         self.line(step, CheckOutcome::Failed, detail);
+    }
+
+    fn configuration(&mut self, config: &CloudConfig) {
+        let detail = format!("environment {}", config.environment);
+        if Environment::is_known(&config.environment) {
+            self.ok("configuration", detail);
+        } else {
+            let advice =
+                "which this phone does not know as a region: if nothing answers there, correct it";
+            self.line(
+                "configuration",
+                CheckOutcome::Warning,
+                format!("{detail}, {advice}"),
+            );
+        }
+    }
+
+    fn login(&mut self, login: &Login) -> bool {
+        login.reread();
+        let trouble = login.trouble();
+        let (outcome, detail) = match (login.state(), trouble) {
+            (LoginState::LoggedIn { .. }, Some(trouble)) => {
+                (CheckOutcome::Failed, format!("it cannot be renewed: {trouble}"))
+            }
+            (LoginState::LoggedIn { renews: true }, None) => {
+                (CheckOutcome::Ok, "an agent is logged in, and the login renews itself".to_owned())
+            }
+            (LoginState::LoggedIn { renews: false }, None) => (
+                CheckOutcome::Warning,
+                "an agent is logged in until the token ends; with cloud.client_secret_file the login renews itself"
+                    .to_owned(),
+            ),
+            (LoginState::Needed(_), Some(trouble)) => (CheckOutcome::Failed, trouble.to_string()),
+            (LoginState::Needed(_), None) => (CheckOutcome::Failed, TokenError::LoginNeeded.to_string()),
+        };
+        self.line("login", outcome, detail);
+        login.current().is_some()
     }
 
     fn token(&mut self, token: &TokenSource) -> bool {
@@ -201,7 +244,10 @@ impl Report {
         }
     }
 
-    async fn station(&mut self, rest: &Rest, user: &User) {
+    async fn station(&mut self, rest: &Rest, user: &User, wish: &StationWish) {
+        if must_search(wish, user) {
+            return self.search(rest, user, wish).await;
+        }
         let effective = user
             .station
             .as_ref()
@@ -232,6 +278,40 @@ impl Report {
                 self.line("station", CheckOutcome::Warning, detail);
             }
             Err(error) => self.line("station", CheckOutcome::Warning, error.to_string()),
+        }
+    }
+
+    /// What the phone will do about the missing station when it starts.
+    async fn search(&mut self, rest: &Rest, user: &User, wish: &StationWish) {
+        let stations = match rest.stations_of(&user.id).await {
+            Ok(stations) => stations,
+            Err(error) => {
+                let trouble = StationTrouble::Rest(error);
+                let detail = format!(
+                    "the user has no effective station, and none can be looked for: {trouble}"
+                );
+                return self.line("station", CheckOutcome::Warning, detail);
+            }
+        };
+        match preview(stations, &user.id, wish) {
+            Ok(fit) => match fit.as_slice() {
+                [one] => self.ok(
+                    "station",
+                    format!("WebRTC station {}, with which the phone associates the user when it starts", one.id),
+                ),
+                several => {
+                    let detail = format!(
+                        "the user has no effective station and {} WebRTC phones: choose one on the phone, or in \
+                         cloud.station",
+                        several.len()
+                    );
+                    self.line("station", CheckOutcome::Warning, detail);
+                }
+            },
+            Err(trouble) => {
+                let detail = format!("the user has no effective station: {trouble}");
+                self.line("station", CheckOutcome::Warning, detail);
+            }
         }
     }
 

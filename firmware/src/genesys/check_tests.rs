@@ -1,8 +1,8 @@
 use super::{CheckLine, CheckOutcome, check};
 use crate::device::Private;
-use crate::genesys::CloudConfig;
 use crate::genesys::token::TokenSource;
 use crate::genesys::transport::local::{HttpAnswer, Local, Stream, healthy};
+use crate::genesys::{CloudConfig, Login, LoginConfig};
 use CheckOutcome::{Failed, Ok, Skipped, Warning};
 
 fn config(local: &Local) -> CloudConfig {
@@ -192,4 +192,67 @@ async fn streams_that_fail() {
     })
     .await;
     says(&lines, "streaming sign-in", Failed, "403");
+}
+
+#[tokio::test]
+async fn a_login_is_looked_at_with_its_host() {
+    let local = Local::start(false, Stream::WellBehaved, healthy).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let checked = async |id: &str| {
+        let login = LoginConfig {
+            client_id: id.to_owned(),
+            state_dir: Some(folder.path().to_owned()),
+            ..LoginConfig::default()
+        };
+        let login = Login::open(&config(&local), &login).expect("a login");
+        check(&config(&local), &TokenSource::login(login)).await
+    };
+    let lines = checked("").await;
+    says(&lines, "login", Failed, "cloud.client_id is empty");
+    let lines = checked("client").await;
+    says(&lines, "login", Failed, "nobody is logged in");
+    says(&lines, "login host", Ok, "answers");
+    says(&lines, "user", Skipped, "");
+    let place = format!("{}/api/v2/ client", local.environment());
+    for (tokens, outcome, says_what) in [
+        (r#""access_token":"TOKEN""#, Warning, "until the token ends"),
+        (
+            r#""access_token":"TOKEN","refresh_token":"R""#,
+            Ok,
+            "renews itself",
+        ),
+    ] {
+        let stored = format!(r#"{{"place":"{place}",{tokens}}}"#);
+        std::fs::write(folder.path().join("login.json"), stored).expect("written");
+        let lines = checked("client").await;
+        says(&lines, "login", outcome, says_what);
+        says(&lines, "streaming sign-in", Ok, "works");
+    }
+}
+
+#[tokio::test]
+async fn what_the_phone_will_do_about_a_missing_station() {
+    let one = r#"{"id":"A","type":"inin_webrtc_softphone"}"#;
+    let two = r#"{"id":"B","type":"inin_webrtc_softphone"}"#;
+    for (entities, outcome, expected) in [
+        (one.to_owned(), Ok, "WebRTC station A, with which"),
+        (format!("{one},{two}"), Warning, "2 WebRTC phones"),
+        (String::new(), Warning, "an administrator must create one"),
+    ] {
+        let lines = checked(Stream::WellBehaved, move |line| match line {
+            "GET /api/v2/users/me?expand=station" => (
+                200,
+                String::new(),
+                r#"{"id":"U","chat":{"jabberId":"me@acme.test"}}"#.to_owned(),
+            ),
+            line if line.starts_with("GET /api/v2/stations?") => (
+                200,
+                String::new(),
+                format!(r#"{{"entities":[{entities}]}}"#),
+            ),
+            line => healthy(line),
+        })
+        .await;
+        says(&lines, "station", outcome, expected);
+    }
 }

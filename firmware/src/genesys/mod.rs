@@ -135,9 +135,7 @@ pub enum CloudError {
         detail: String,
     },
     /// 403: the user may not do what a phone does.
-    #[error(
-        "the cloud refuses this user ({detail}): an administrator must give the user's role the missing permission"
-    )]
+    #[error("the cloud refuses this user: {detail}")]
     Forbidden {
         /// Request, status and code.
         detail: String,

@@ -169,6 +169,18 @@ pub(super) fn summaries(stations: Vec<Station>, user: &UserId) -> Vec<StationSum
     webrtc
 }
 
+/// The stations among which a search would choose: one is taken, several are asked about.
+pub(super) fn preview(
+    stations: Vec<Station>,
+    user: &UserId,
+    wish: &StationWish,
+) -> Result<Vec<StationSummary>, StationTrouble> {
+    choose(stations, user, wish, None).map(|choice| match choice {
+        Choice::One(station) => vec![station],
+        Choice::Several(stations) => stations,
+    })
+}
+
 enum Choice {
     One(StationSummary),
     Several(Vec<StationSummary>),

@@ -18,6 +18,8 @@ const MAX_TOPICS: usize = 1000;
 #[derive(Clone, Debug)]
 pub(crate) struct Topics {
     user: UserId,
+    /// Whether the alerting leader's topic is in the lists.
+    alerting: bool,
 }
 
 /// What a notification says.
@@ -26,6 +28,8 @@ pub(crate) enum Notification {
     Conversation(Box<ConversationEvent>),
     Station(StationEvent),
     PersistentConnection(PersistentConnectionEvent),
+    /// Which of the user's clients rings (7.1).
+    AlertingLeader(Leader),
     /// The server will close the socket; move within a minute (3.7).
     Closing,
     /// Another connection took the channel, or ours is a duplicate (3.7).
@@ -34,6 +38,17 @@ pub(crate) enum Notification {
     Expiring,
 }
 
+/// `GET /users/alertingleader`, and the body of its event (7.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Leader {
+    pub connection_id: Option<String>,
+    pub client_type: Option<String>,
+}
+
+/// The pubsub node by which a client asks the server to ping (3.5).
+pub(crate) const SERVER_PINGS: &str = "enable.server.side.pings";
+
 /// Why a notification cannot be used. Quotes nothing of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -41,7 +56,19 @@ pub(crate) struct BadNotification(String);
 
 impl Topics {
     pub(crate) fn new(user: UserId) -> Self {
-        Self { user }
+        Self {
+            user,
+            alerting: false,
+        }
+    }
+
+    /// From now on with the alerting leader's topic, before all others (4.1).
+    pub(crate) fn with_alerting_leader(&mut self) {
+        self.alerting = true;
+    }
+
+    pub(crate) fn alerting_leader(&self) -> String {
+        self.of("alertingleader")
     }
 
     pub(crate) fn conversations(&self) -> String {
@@ -58,12 +85,12 @@ impl Topics {
 
     /// Body of the first PUT: the persistent connection's topic is subscribed after it, by XMPP (2.2).
     pub(crate) fn first_body(&self) -> Value {
-        body(&[self.conversations(), self.station()])
+        self.body(&[self.conversations(), self.station()])
     }
 
     /// Body of every later PUT, which replaces all topics of the channel.
     pub(crate) fn full_body(&self) -> Value {
-        body(&[
+        self.body(&[
             self.conversations(),
             self.station(),
             self.persistent_connection(),
@@ -87,7 +114,12 @@ impl Topics {
             return Ok(Some(Notification::Closing));
         }
         let (conversations, station) = (self.conversations(), self.station());
-        if node != conversations && node != station && node != self.persistent_connection() {
+        let leader = self.alerting_leader();
+        if node != conversations
+            && node != station
+            && node != leader
+            && node != self.persistent_connection()
+        {
             return Ok(None);
         }
         // Only the first item is read (4.2).
@@ -112,9 +144,20 @@ impl Topics {
         if node == station {
             return station_event(&raw, &body);
         }
+        if node == leader {
+            let leader =
+                Leader::deserialize(body).map_err(|e| BadNotification(json_trouble(&e)))?;
+            return Ok(Some(Notification::AlertingLeader(leader)));
+        }
         let event = PersistentConnectionEvent::deserialize(body)
             .map_err(|e| BadNotification(json_trouble(&e)))?;
         Ok(Some(Notification::PersistentConnection(event)))
+    }
+
+    fn body(&self, topics: &[String]) -> Value {
+        let leader = self.alerting.then(|| self.alerting_leader());
+        let all: Vec<String> = leader.into_iter().chain(topics.iter().cloned()).collect();
+        body(&all)
     }
 
     fn of(&self, what: &str) -> String {

@@ -157,6 +157,8 @@ pub fn cloud_config(config: &Config, memory: Memory) -> CloudConfig {
         resource: memory.jid_resource(),
         station: StationWish::parse(&config.cloud.station),
         memory,
+        server_pings: config.cloud.server_side_pings,
+        alerting_leader: config.cloud.alerting_leader,
         ipv6_candidates: false,
     }
 }

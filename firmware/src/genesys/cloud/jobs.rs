@@ -10,6 +10,7 @@ use crate::genesys::rest::client::TopicState;
 use crate::genesys::rest::retry::Retry;
 use crate::genesys::stations::{self, Found, StationTrouble};
 use crate::genesys::stream::session::Session;
+use crate::genesys::subscriptions::Leader;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -29,7 +30,15 @@ pub(super) enum Job {
         retry: Retry,
         result: Result<User, RestError>,
     },
+    Leader {
+        connection: String,
+        result: Result<Leader, RestError>,
+    },
 }
+
+/// The cloud may not know the connection yet: so many tries, so far apart (7.1).
+const ALERTABLE_TRIES: u32 = 16;
+const ALERTABLE_PERIOD: Duration = Duration::from_millis(500);
 
 impl Task {
     pub(super) fn put(&self, online: &mut Online, body: Value) {
@@ -67,6 +76,25 @@ impl Task {
             tokio::time::sleep(wait).await;
             let result = stations::find(&rest, &user, &wish, last).await;
             Job::Found { retry, result }
+        });
+    }
+
+    /// Says that this connection may ring, then asks which one does. A connection that could not be announced may still
+    /// be told of the one that rings.
+    pub(super) fn ask_leader(&self, online: &mut Online, user: &UserId, connection: String) {
+        let (rest, user) = (self.rest.clone(), user.clone());
+        online.jobs.spawn(async move {
+            for left in (0..ALERTABLE_TRIES).rev() {
+                match rest.make_alertable(&user, &connection).await {
+                    Ok(()) => break,
+                    Err(error) if left == 0 => {
+                        tracing::warn!(%error, "the cloud does not take this phone as one that may ring");
+                    }
+                    Err(_) => tokio::time::sleep(ALERTABLE_PERIOD).await,
+                }
+            }
+            let result = rest.alerting_leader().await;
+            Job::Leader { connection, result }
         });
     }
 
@@ -108,6 +136,7 @@ impl Task {
                     self.read_station(online, id, retry, wait);
                 }
             }
+            Job::Leader { connection, result } => session.leader_read(&connection, result),
             Job::Found { retry, result } => {
                 self.found(online, session, user, retry, result);
             }

@@ -7,7 +7,7 @@ mod run;
 
 use super::environment::Environment;
 use super::id::{Jid, UserId};
-use super::login::{Login, LoginError};
+use super::login::{self, Login, LoginError};
 use super::memory::Memory;
 use super::rest::client::Rest;
 use super::rest::{RestError, RestReply, RestRequest};
@@ -24,9 +24,6 @@ use tokio::sync::{Notify, mpsc, watch};
 
 /// A clean end must not hold up the end of the program.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A log-out does not wait longer for the cloud.
-const GOODBYE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where the cloud is and who we are to it.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +42,10 @@ pub struct CloudConfig {
     pub station: StationWish,
     /// What survives a restart.
     pub memory: Memory,
+    /// Have the server ping, where it will, instead of the phone (3.5). The SDK's default is off.
+    pub server_pings: bool,
+    /// Take part in the choice of the one client of the user that rings (7.1); otherwise the phone always rings.
+    pub alerting_leader: bool,
     /// Also send IPv6 and mDNS host candidates; off by default as in the SDK (5.3).
     pub ipv6_candidates: bool,
 }
@@ -63,6 +64,7 @@ pub struct Cloud {
     rest: Rest,
     token: TokenSource,
     memory: Memory,
+    alerting_leader: bool,
 }
 
 /// Between the handles and the task.
@@ -71,6 +73,8 @@ struct Shared {
     /// Something is in the outbox, or in `associated`.
     wake: Notify,
     full_jid: Mutex<Option<Jid>>,
+    /// `id` of the server's last `<open>`.
+    connection: Mutex<Option<String>>,
     /// Who is here.
     user: Mutex<Option<UserId>>,
     /// The user has just been associated with this station.
@@ -127,6 +131,7 @@ impl Cloud {
             outbox: Mutex::default(),
             wake: Notify::new(),
             full_jid: Mutex::default(),
+            connection: Mutex::default(),
             user: Mutex::default(),
             associated: Mutex::default(),
             stop: watch::Sender::new(false),
@@ -142,6 +147,8 @@ impl Cloud {
             station: config.station.clone(),
             memory: config.memory.clone(),
             ipv6: config.ipv6_candidates,
+            server_pings: config.server_pings,
+            alerting_leader: config.alerting_leader,
             shared: Arc::clone(&shared),
             events,
         };
@@ -151,6 +158,7 @@ impl Cloud {
             rest,
             token,
             memory: config.memory.clone(),
+            alerting_leader: config.alerting_leader,
         })
     }
 
@@ -188,14 +196,8 @@ impl Cloud {
         let user = lock(&self.shared.user).clone();
         // First, so that the stream ends before the cloud tells that the station is gone.
         let token = login.forget();
-        let station = user.and_then(|user| self.memory.give_back(&user));
-        if let (Ok(Some(token)), Some(_)) = (&token, station) {
-            let goodbye = tokio::time::timeout(GOODBYE_TIMEOUT, self.rest.disassociate(token));
-            match goodbye.await {
-                Ok(Ok(())) => tracing::info!("the station was given back"),
-                Ok(Err(error)) => tracing::warn!(%error, "the station could not be given back"),
-                Err(_) => tracing::warn!("the station could not be given back in time"),
-            }
+        if let (Ok(Some(token)), Some(user)) = (&token, user) {
+            login::give_back(&self.rest, token, &self.memory, &user).await;
         }
         token.map(drop)
     }
@@ -216,6 +218,19 @@ impl Cloud {
         *lock(&self.shared.associated) = Some(station.clone());
         self.shared.wake.notify_one();
         Ok(())
+    }
+
+    /// Asks the cloud to let this phone ring and no other client of the user (7.1). [`CloudEvent::AlertingLeader`]
+    /// follows when it does.
+    pub async fn claim_alerting(&self) -> Result<(), CloudError> {
+        let connection = lock(&self.shared.connection).clone();
+        match connection {
+            Some(connection) if self.alerting_leader => Ok(self.rest.claim_alerting(&connection).await?),
+            _ => Err(CloudError::Config {
+                detail: "the alerting leader is not in use: set cloud.alerting_leader, and wait for the connection"
+                    .to_owned(),
+            }),
+        }
     }
 
     fn user(&self) -> Result<UserId, StationTrouble> {

@@ -41,6 +41,8 @@ pub(super) struct Task {
     pub station: StationWish,
     pub memory: Memory,
     pub ipv6: bool,
+    pub server_pings: bool,
+    pub alerting_leader: bool,
     pub shared: Arc<Shared>,
     pub events: mpsc::Sender<CloudEvent>,
 }
@@ -110,6 +112,7 @@ impl Task {
         *served = None;
         *lock(&self.shared.user) = None;
         *lock(&self.shared.full_jid) = None;
+        *lock(&self.shared.connection) = None;
         *lock(&self.shared.associated) = None;
         // What was to be said in the user's name is said by nobody.
         *lock(&self.shared.outbox) = Outbox::default();
@@ -197,6 +200,12 @@ impl Task {
         if search {
             session.search_station();
         }
+        if self.server_pings {
+            session.use_server_pings();
+        }
+        if self.alerting_leader {
+            session.use_alerting_leader();
+        }
         Served {
             user,
             bare,
@@ -279,6 +288,7 @@ impl Task {
             "signed in to the stream"
         );
         *lock(&self.shared.full_jid) = Some(bound.own.full.clone());
+        *lock(&self.shared.connection) = Some(bound.connection_id.clone());
         served.session.connected(now(), &bound, &id);
         Ok(Online {
             link,
@@ -404,6 +414,9 @@ impl Task {
                 }
                 Output::FindStation => {
                     self.find_station(online, &served.user, Retry::default(), Duration::ZERO);
+                }
+                Output::AskLeader { connection } => {
+                    self.ask_leader(online, &served.user, connection);
                 }
                 Output::Drop(dropped) => {
                     connection::close(&mut online.link, false).await;

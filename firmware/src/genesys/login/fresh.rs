@@ -140,6 +140,7 @@ impl Login {
 
     async fn renew_ahead(&self) {
         let _one = self.inner.refreshing.lock().await;
+        self.reread();
         let (refresh, expires) = {
             let tokens = self.tokens();
             if tokens.due.is_none_or(|due| due > Instant::now()) {

@@ -12,6 +12,9 @@ mod wire;
 
 use super::cloud::CloudConfig;
 use super::id::UserId;
+use super::memory::Memory;
+use super::rest::client::Rest;
+use super::token::TokenSource;
 use super::transport::{Network, Transport};
 use super::{CloudError, Environment};
 use crate::device::Private;
@@ -30,6 +33,8 @@ pub(crate) use wire::REQUEST;
 
 /// Logins under way at once; the oldest gives way. More than one, because two people may try on two screens.
 const MAX_ATTEMPTS: usize = 4;
+/// A log-out does not wait longer for the cloud.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(5);
 /// File of the state folder.
 const FILE: &str = "login.json";
 
@@ -90,8 +95,6 @@ struct Stored {
     refresh_token: Option<Private>,
     /// Seconds since 1970.
     expires_at: Option<u64>,
-    /// Who logged in, as far as known.
-    user: Option<UserId>,
     /// Rises with every login and log-out, so that another process notices.
     epoch: u64,
     attempts: Vec<Attempt>,
@@ -187,6 +190,21 @@ impl Login {
         self.finish(flow::read_pasted(text)?).await
     }
 
+    /// Logs out beside the phone, or without one (`offhook logout`): forgets the tokens, and gives back the station if the
+    /// phone had associated the user with it. A running phone notices within seconds.
+    pub async fn log_out(&self, memory: &Memory) -> Result<(), LoginError> {
+        let rest = Rest::new(
+            Arc::clone(&self.inner.transport),
+            TokenSource::login(self.clone()),
+        );
+        let user = tokio::time::timeout(GOODBYE_TIMEOUT, rest.user()).await;
+        let token = self.forget()?;
+        if let (Ok(Ok(user)), Some(token)) = (user, token) {
+            give_back(&rest, &token, memory, &user.id).await;
+        }
+        Ok(())
+    }
+
     /// Forgets the tokens. The access token that was in use, for saying goodbye to the cloud with.
     pub(crate) fn forget(&self) -> Result<Option<Private>, LoginError> {
         let token = self.tokens().access.clone();
@@ -265,8 +283,15 @@ impl Login {
     /// Looks at the state folder: `offhook login` and `offhook logout` run beside the phone.
     pub(crate) fn reread(&self) {
         let before = self.inner.store.value().epoch;
-        if self.inner.store.reread() && self.inner.store.value().epoch != before {
+        if !self.inner.store.reread() {
+            return;
+        }
+        let stored = self.inner.store.value();
+        if stored.epoch != before {
             self.changed_hands(LoginNeed::LoggedOut);
+        } else if stored.access_token != self.tokens().access {
+            // `offhook check` has renewed the same login; its refresh token is the newest.
+            self.take_over(&stored);
         }
     }
 
@@ -311,6 +336,18 @@ impl Login {
             .tokens
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends the association of `user`, if the phone had made it, with a token that is forgotten already.
+pub(crate) async fn give_back(rest: &Rest, token: &Private, memory: &Memory, user: &UserId) {
+    if memory.give_back(user).is_none() {
+        return;
+    }
+    match tokio::time::timeout(GOODBYE_TIMEOUT, rest.disassociate(token)).await {
+        Ok(Ok(())) => tracing::info!("the station was given back"),
+        Ok(Err(error)) => tracing::warn!(%error, "the station could not be given back"),
+        Err(_) => tracing::warn!("the station could not be given back in time"),
     }
 }
 

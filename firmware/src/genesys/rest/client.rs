@@ -6,11 +6,12 @@ use crate::device::Private;
 use crate::genesys::id::{StationId, UserId};
 use crate::genesys::login::Renewal;
 use crate::genesys::model::{Organization, Station, User};
+use crate::genesys::subscriptions::Leader;
 use crate::genesys::token::TokenSource;
 use crate::genesys::transport::Transport;
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Stations a page; the cloud gives 100 at most.
@@ -102,6 +103,36 @@ impl Rest {
         let request =
             HttpRequest::get("users/stations/me/associatedstation").with_method(Method::DELETE);
         self.send_with(&request, token).await.map(drop)
+    }
+
+    /// `PATCH /apps/users/U/connections/{id}`: this connection may ring (7.1).
+    pub(crate) async fn make_alertable(
+        &self,
+        user: &UserId,
+        connection: &str,
+    ) -> Result<(), RestError> {
+        let path = format!(
+            "apps/users/{}/connections/{}",
+            wire::segment(user.as_str()),
+            wire::segment(connection)
+        );
+        let request = HttpRequest::get(path)
+            .with_method(Method::PATCH)
+            .with_json(&json!({"alertable": true}));
+        self.send(&request).await.map(drop)
+    }
+
+    /// `GET /users/alertingleader`: which connection rings (7.1).
+    pub(crate) async fn alerting_leader(&self) -> Result<Leader, RestError> {
+        self.get("users/alertingleader").await
+    }
+
+    /// `PUT /users/alertingleader`: this connection shall ring (7.1).
+    pub(crate) async fn claim_alerting(&self, connection: &str) -> Result<(), RestError> {
+        let request = HttpRequest::get("users/alertingleader")
+            .with_method(Method::PUT)
+            .with_json(&json!({"connectionId": connection}));
+        self.send(&request).await.map(drop)
     }
 
     /// `POST /notifications/channels?connectionType=streaming` -> channel id.

@@ -127,3 +127,34 @@ async fn without_a_token_nothing_is_sent() {
     assert!(matches!(error, RestError::Token(_)), "{error:?}");
     assert!(scripted.requests.lock().expect("ok").is_empty());
 }
+
+#[tokio::test]
+async fn errors_say_what_to_do() {
+    for (status, body, expected) in [
+        (
+            403,
+            json!({"code":"missing.any.permissions","messageParams":{"permissions":"telephony:phone:view"}}),
+            "answered 403 (missing.any.permissions: telephony:phone:view): an administrator must",
+        ),
+        (
+            403,
+            json!({"code":"missing.any.permissions","messageParams":{"permissions":["a:b","c:d"]}}),
+            "(missing.any.permissions: a:b,c:d)",
+        ),
+        (
+            403,
+            json!({"code":"x","messageParams":{"permissions":"\u{1}<>"}}),
+            "(x): an administrator",
+        ),
+        (429, json!({}), "answered 429: too many requests"),
+        (500, json!({}), "the cloud has trouble"),
+        (404, json!({"code":"not.found"}), "answered 404 (not.found)"),
+    ] {
+        let (rest, _) = client(fixed(), move |_, _, _| Answer::json(status, &body));
+        let error = rest
+            .request(&RestRequest::ActiveCalls)
+            .await
+            .expect_err("refused");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}

@@ -163,13 +163,13 @@ pub enum RestReply {
 #[non_exhaustive]
 pub enum RestError {
     /// An error status.
-    #[error("{request}: the cloud answered {status}{}", code.as_deref().map(|c| format!(" ({c})")).unwrap_or_default())]
+    #[error("{request}: the cloud answered {status}{}{}", code.as_deref().map(|c| format!(" ({c})")).unwrap_or_default(), advice(*status))]
     Status {
         /// Method and path with ids.
         request: String,
         /// HTTP status.
         status: u16,
-        /// `code` of the ErrorBody.
+        /// `code` of the ErrorBody; after it the missing permissions, where the cloud names them.
         code: Option<String>,
         /// `message` of the ErrorBody, for the display; may hold a number.
         message: Option<Private>,
@@ -207,4 +207,15 @@ pub enum RestError {
         /// What is wrong.
         detail: String,
     },
+}
+
+/// What an error status asks a person to do.
+fn advice(status: u16) -> &'static str {
+    match status {
+        401 => ": log in again",
+        403 => ": an administrator must give the user's role the missing permission",
+        408 | 500..=599 => ": the cloud has trouble, try again in a moment",
+        429 => ": too many requests, wait a moment",
+        _ => "",
+    }
 }

@@ -78,7 +78,10 @@ impl HttpReply {
         Err(RestError::Status {
             request: request.describe(),
             status: self.status,
-            code: text(body.code),
+            code: text(body.code).map(|code| match missing(&body.message_params) {
+                Some(permissions) => format!("{code}: {permissions}"),
+                None => code,
+            }),
             message: text(body.message).map(Private::from),
             correlation_id: self.correlation_id.or_else(|| text(body.context_id)),
             retry_after: self.retry_after,
@@ -104,7 +107,19 @@ impl HttpReply {
 struct ErrorBody {
     message: Option<Value>,
     code: Option<Value>,
+    message_params: Value,
     context_id: Option<Value>,
+}
+
+/// The permissions a 403 says are missing: words like `telephony:phone:view`.
+fn missing(parameters: &Value) -> Option<String> {
+    let permissions = parameters.get("permissions")?;
+    let text = permissions
+        .as_str()
+        .map_or_else(|| permissions.to_string(), str::to_owned);
+    let is_plain = |c: &char| c.is_ascii_alphanumeric() || ":_.*-, ".contains(*c);
+    let plain: String = text.chars().filter(is_plain).take(256).collect();
+    Some(plain).filter(|plain| !plain.is_empty())
 }
 
 /// `serde_json`'s words quote names of fields and types, and short values; those of unexpected strings are cut.

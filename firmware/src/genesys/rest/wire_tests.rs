@@ -274,5 +274,8 @@ fn the_header_s_correlation_id_and_retry_after_are_kept() {
     };
     assert_eq!(correlation_id.as_deref(), Some("h"));
     assert_eq!(*retry_after, Some(Duration::from_secs(7)));
-    assert_eq!(error.to_string(), "POST /x: the cloud answered 429");
+    assert_eq!(
+        error.to_string(),
+        "POST /x: the cloud answered 429: too many requests, wait a moment"
+    );
 }

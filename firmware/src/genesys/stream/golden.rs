@@ -193,7 +193,9 @@ impl Replay {
                 Output::Event(event) => self.events.push(event),
                 Output::Put(body) => self.puts.push(body),
                 Output::Up => {}
-                Output::ReadStation(_) | Output::FindStation => panic!("there is no station"),
+                Output::ReadStation(_) | Output::FindStation | Output::AskLeader { .. } => {
+                    panic!("there is no station")
+                }
                 Output::Drop(dropped) => {
                     self.drops.push((dropped.reason, dropped.hard));
                     self.sent.push_back(Element::new("close", ns::FRAMING));

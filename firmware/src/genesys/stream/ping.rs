@@ -1,4 +1,4 @@
-//! Keep-alive by client pings (genesys-protocol 3.5). Pure.
+//! Keep-alive (genesys-protocol 3.5). Pure.
 
 use std::time::{Duration, Instant};
 
@@ -6,38 +6,68 @@ use std::time::{Duration, Instant};
 const PERIOD: Duration = Duration::from_secs(14);
 /// The second miss in a row drops the connection.
 const MAX_MISSES: u32 = 2;
+/// With server pings a connection on which nothing at all comes in for so long is dead.
+const MAX_SILENCE: Duration = Duration::from_secs(35);
 
 /// When to ping, and when the connection is dead.
 #[derive(Debug, Default)]
 pub(crate) struct Ping {
-    /// `None` while a pong is awaited, and when stopped.
-    next: Option<Instant>,
+    mode: Mode,
     misses: u32,
-    stopped: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Mode {
+    #[default]
+    Stopped,
+    /// We ping next at this time.
+    Client(Instant),
+    /// A pong is awaited.
+    Awaiting,
+    /// The server pings; by this time something must have come in.
+    Server(Instant),
 }
 
 impl Ping {
-    /// A connection came up.
+    /// A connection came up: the client pings.
     pub(crate) fn start(&mut self, now: Instant) {
         *self = Self {
-            next: Some(now + PERIOD),
-            ..Self::default()
+            mode: Mode::Client(now + PERIOD),
+            misses: 0,
         };
+    }
+
+    /// The server has taken over: it pings, we only watch.
+    pub(crate) fn watch(&mut self, now: Instant) {
+        if self.mode != Mode::Stopped {
+            self.mode = Mode::Server(now + MAX_SILENCE);
+        }
     }
 
     /// No more pings on this connection.
     pub(crate) fn stop(&mut self) {
-        self.next = None;
-        self.stopped = true;
+        self.mode = Mode::Stopped;
+    }
+
+    /// Something came in, whatever it is.
+    pub(crate) fn heard(&mut self, now: Instant) {
+        if let Mode::Server(deadline) = &mut self.mode {
+            *deadline = now + MAX_SILENCE;
+        }
     }
 
     /// Whether a ping is to be sent now.
     pub(crate) fn due(&mut self, now: Instant) -> bool {
-        let due = self.next.is_some_and(|next| next <= now);
+        let due = matches!(self.mode, Mode::Client(next) if next <= now);
         if due {
-            self.next = None;
+            self.mode = Mode::Awaiting;
         }
         due
+    }
+
+    /// Whether the server has been silent for too long.
+    pub(crate) fn is_silent(&self, now: Instant) -> bool {
+        matches!(self.mode, Mode::Server(deadline) if deadline <= now)
     }
 
     /// Any answer to a ping proves that the server lives, an error too.
@@ -49,17 +79,21 @@ impl Ping {
     /// No answer in time. Whether the connection is to be dropped.
     pub(crate) fn missed(&mut self, now: Instant) -> bool {
         self.misses += 1;
+        let counts = self.mode == Mode::Awaiting;
         self.schedule(now);
-        self.misses >= MAX_MISSES && !self.stopped
+        counts && self.misses >= MAX_MISSES
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        self.next
+        match self.mode {
+            Mode::Client(at) | Mode::Server(at) => Some(at),
+            Mode::Stopped | Mode::Awaiting => None,
+        }
     }
 
     fn schedule(&mut self, now: Instant) {
-        if !self.stopped {
-            self.next = Some(now + PERIOD);
+        if self.mode == Mode::Awaiting {
+            self.mode = Mode::Client(now + PERIOD);
         }
     }
 }
@@ -107,5 +141,36 @@ mod tests {
         ping.stop();
         assert!(!ping.missed(t0) && !ping.missed(t0));
         assert_eq!(ping.next_timeout(), None);
+    }
+
+    #[test]
+    fn with_server_pings_35_seconds_of_silence_are_the_end() {
+        let t0 = Instant::now();
+        let at = |seconds| t0 + Duration::from_secs(seconds);
+        let mut ping = Ping::default();
+        ping.start(t0);
+        ping.watch(at(1));
+        assert_eq!(ping.next_timeout(), Some(at(36)));
+        assert!(!ping.due(at(20)), "the client is silent");
+        ping.heard(at(30));
+        assert!(!ping.is_silent(at(64)));
+        assert!(ping.is_silent(at(65)));
+        // A ping of ours that was on its way says nothing any more.
+        assert!(!ping.missed(at(65)) && !ping.missed(at(65)));
+        ping.stop();
+        assert!(!ping.is_silent(at(100)));
+        ping.watch(at(100));
+        assert_eq!(ping.next_timeout(), None, "a stopped one stays so");
+    }
+
+    #[test]
+    fn what_comes_in_is_no_pong() {
+        let t0 = Instant::now();
+        let at = |seconds| t0 + Duration::from_secs(seconds);
+        let mut ping = Ping::default();
+        ping.start(t0);
+        ping.heard(at(10));
+        assert_eq!(ping.next_timeout(), Some(at(14)));
+        assert!(!ping.is_silent(at(1000)));
     }
 }

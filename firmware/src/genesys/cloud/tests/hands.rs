@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// The cloud with its login host. Tokens are `USER-NUMBER`; whoever logs in next is `next_user`.
-struct Cloud {
+pub(super) struct Cloud {
     next_user: Mutex<String>,
     issued: AtomicUsize,
     /// Access tokens that are refused.
@@ -26,7 +26,7 @@ struct Cloud {
 }
 
 impl Cloud {
-    fn new(station: bool) -> Arc<Self> {
+    pub(super) fn new(station: bool) -> Arc<Self> {
         Arc::new(Self {
             next_user: Mutex::new("U1".to_owned()),
             issued: AtomicUsize::new(0),
@@ -36,7 +36,7 @@ impl Cloud {
         })
     }
 
-    fn serve(&self, line: &str, token: &str) -> Answer {
+    pub(super) fn serve(&self, line: &str, token: &str) -> Answer {
         if line == "POST /oauth/token" {
             if let Some(trouble) = self.trouble.lock().expect("ok").pop() {
                 return trouble;
@@ -78,7 +78,7 @@ impl Cloud {
         }
     }
 
-    fn revoke(&self, token: &str) {
+    pub(super) fn revoke(&self, token: &str) {
         self.revoked.lock().expect("ok").push(token.to_owned());
     }
 

@@ -1,9 +1,12 @@
 //! Nothing private reaches the log, even at trace.
 
+use super::hands::Cloud;
 use super::{Answer, Bench, PEER, answer, healthy, next, serve, terminate};
 use crate::device::Private;
 use crate::genesys::rest::{RestRequest, StartSoftphoneSessionParams};
 use crate::genesys::signal::{Candidate, Form, Reply};
+use crate::genesys::token::TokenSource;
+use crate::genesys::{CloudConfig, Environment, Login, LoginConfig};
 use serde_json::json;
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -28,6 +31,101 @@ impl MakeWriter<'_> for Log {
 
     fn make_writer(&self) -> Self {
         self.clone()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_login_at_trace_holds_no_code_verifier_token_or_secret() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log.clone())
+        .with_ansi(false)
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let mut secrets: Vec<String> = [
+        "C0DE-1",
+        "s3cret-1",
+        "U1-1",
+        "U1-2",
+        "Agent Smith",
+        "code_verifier=",
+    ]
+    .map(str::to_owned)
+    .into();
+    for secret in [true, false] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let cloud = Cloud::new(false);
+        let file = dir.path().join("secret");
+        std::fs::write(&file, "s3cret-1").expect("written");
+        let login = LoginConfig {
+            client_id: "client".to_owned(),
+            client_secret_file: secret.then_some(file),
+            state_dir: Some(dir.path().to_owned()),
+            ..LoginConfig::default()
+        };
+        let environment = Environment::parse("mypurecloud.com", "").expect("an environment");
+        let (served, config) = (cloud.clone(), CloudConfig::default());
+        let mut bench = Bench::with(
+            config,
+            |network| TokenSource::login(Login::over(network, &environment, &login)),
+            move |line, token| served.serve(line, token),
+        );
+        let login = bench.cloud.login().expect("a login").clone();
+        let url = login.begin("http://phone").expect("begun");
+        let stored: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(dir.path().join("login.json")).expect("stored"))
+                .expect("JSON");
+        let attempt = &stored["attempts"][0];
+        for word in [&attempt["state"], &attempt["verifier"]] {
+            secrets.extend(word.as_str().map(str::to_owned));
+        }
+        let state = attempt["state"].as_str().expect("a state");
+        for query in [
+            "code=C0DE-1&state=other".to_owned(),
+            "error=access_denied&error_description=Agent+Smith+may+not&state=x".to_owned(),
+            format!("code=C0DE-1&state={state}"),
+        ] {
+            let outcome = login.callback(&query).await;
+            tracing::info!(?outcome, "the page came back");
+            if let Err(error) = outcome {
+                tracing::info!(%error, "and says");
+            }
+        }
+        assert!(url.contains(state));
+        let mut server = bench.link().await;
+        serve(&mut server).await;
+        for token in ["U1-1", "U1-2"] {
+            cloud.revoke(token);
+        }
+        let error = bench
+            .cloud
+            .rest(RestRequest::ActiveCalls)
+            .await
+            .expect_err("refused");
+        tracing::info!(%error, ?error, "refused");
+        let outcome = bench.cloud.log_out().await;
+        tracing::info!(?outcome, ?login, "logged out");
+        bench
+            .event_like(|event| {
+                tracing::info!(?event, "the phone hears");
+                matches!(event, crate::genesys::CloudEvent::LoggedOut)
+            })
+            .await;
+    }
+    let log = String::from_utf8(log.0.lock().expect("no panic").clone()).expect("text");
+    for word in [
+        "access_denied",
+        "somebody has logged in",
+        "the login was renewed",
+        "LoggedOut",
+    ] {
+        assert!(log.contains(word), "{word:?} should be in\n{log}");
+    }
+    assert_eq!(secrets.len(), 6 + 3, "two states and a verifier");
+    for word in &secrets {
+        assert!(!log.contains(word.as_str()), "{word:?} is in\n{log}");
     }
 }
 

@@ -94,6 +94,7 @@ impl Session {
                 self.event(CloudEvent::PersistentConnection(event));
             }
             Notification::Station(event) => self.station_event(event),
+            Notification::AlertingLeader(leader) => self.leader_changed(leader),
             Notification::Closing => self.transfer(),
             Notification::Expiring => self.out.push_back(Output::Put(self.topics.full_body())),
             Notification::ChannelLost => {
@@ -142,7 +143,11 @@ impl Session {
             (About::Discovery { service, round }, Ok(())) => {
                 self.discovered(now, service, round, iq);
             }
+            (About::Subscription(topic), Ok(())) if topic == self.topics.alerting_leader() => {
+                self.alerting_subscribed();
+            }
             (About::Subscription(topic), Ok(())) => self.subscribed(now, &topic),
+            (About::ServerPings, Ok(())) => self.ping.watch(now),
             (About::Call(reply), Err(error)) => self.call_refused(&reply, &error),
             (about, Err(error)) => self.unanswered(now, about, &error.to_string()),
             (_, Ok(())) => {}
@@ -164,6 +169,12 @@ impl Session {
                     what: "the subscription to the conversations",
                     detail: why.to_owned(),
                 });
+            }
+            About::Subscription(topic) if topic == self.topics.alerting_leader() => {
+                self.leader_unknown(why);
+            }
+            About::ServerPings => {
+                tracing::info!(why, "the server does not ping; the phone does");
             }
             About::Subscription(topic) => {
                 tracing::warn!(why, "a subscription failed; the phone works without it");

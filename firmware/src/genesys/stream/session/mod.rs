@@ -1,6 +1,7 @@
 //! The stream from sign-in to drop, and what outlives it: the phone's session with the cloud. Sans-IO: feed it stanzas,
 //! outcomes and time, then drain [`Session::poll`], then ask [`Session::next_timeout`].
 
+mod alerting;
 mod incoming;
 mod setting_up;
 
@@ -14,9 +15,10 @@ use crate::genesys::id::StationId;
 use crate::genesys::signal::{Reply, Signal};
 use crate::genesys::signaling::{Outgoing, Signaling};
 use crate::genesys::stations::StationSummary;
-use crate::genesys::subscriptions::Topics;
+use crate::genesys::subscriptions::{SERVER_PINGS, Topics, subscribe};
 use crate::genesys::xml::{self, Element, ns};
 use crate::genesys::{CloudError, CloudEvent, IceServers, Identity};
+use alerting::Alerting;
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -44,6 +46,10 @@ pub(crate) enum Output {
     ReadStation(StationId),
     /// Find the user's station and associate with it, then call [`Session::station_found`].
     FindStation,
+    /// Tell the cloud that this connection may ring, ask which one does, then call [`Session::leader_read`].
+    AskLeader {
+        connection: String,
+    },
     /// Close the connection.
     Drop(Dropped),
 }
@@ -64,6 +70,7 @@ enum About {
     Ping,
     Discovery { service: Service, round: u64 },
     Subscription(String),
+    ServerPings,
     Call(Reply),
     Other,
 }
@@ -97,6 +104,11 @@ pub(crate) struct Session {
     ping: Ping,
     own: Own,
     channel: String,
+    /// `id` of the server's last `<open>` (3.2).
+    connection: String,
+    server_pings: bool,
+    /// `None`: every client of the user rings.
+    alerting: Option<Alerting>,
     online: bool,
     /// `Connected` was emitted for this connection.
     announced: bool,
@@ -133,6 +145,9 @@ impl Session {
             ping: Ping::default(),
             own: Own::default(),
             channel: String::new(),
+            connection: String::new(),
+            server_pings: false,
+            alerting: None,
             online: false,
             announced: false,
             round: None,
@@ -154,10 +169,22 @@ impl Session {
         self.must_search = true;
     }
 
+    /// Has the server ping instead of the phone, where it will (3.5).
+    pub(crate) fn use_server_pings(&mut self) {
+        self.server_pings = true;
+    }
+
+    /// Takes part in the choice of the user's client that rings (7.1).
+    pub(crate) fn use_alerting_leader(&mut self) {
+        self.topics.with_alerting_leader();
+        self.alerting = Some(Alerting::default());
+    }
+
     /// Signed in on `channel`.
     pub(crate) fn connected(&mut self, now: Instant, bound: &Bound, channel: &str) {
         self.own = bound.own.clone();
         channel.clone_into(&mut self.channel);
+        bound.connection_id.clone_into(&mut self.connection);
         self.online = true;
         self.announced = false;
         self.up = false;
@@ -167,6 +194,10 @@ impl Session {
         self.next_discovery = None;
         self.ping.start(now);
         self.discover(now, 1);
+        if self.server_pings {
+            let iq = subscribe(&self.pubsub, &self.own.bare, SERVER_PINGS);
+            self.send_request(now, iq, About::ServerPings);
+        }
     }
 
     /// The connection is gone. Returns the replies that must not be lost and that nobody has confirmed: session ends.
@@ -208,6 +239,7 @@ impl Session {
         if !self.online {
             return;
         }
+        self.ping.heard(now);
         match xml::parse(text) {
             Ok(stanza) => self.stanza(now, &stanza),
             Err(error) => {
@@ -229,6 +261,10 @@ impl Session {
                 .with("type", "get")
                 .with_child(Element::new("ping", ns::PING));
             self.send_request(now, ping, About::Ping);
+        }
+        if self.ping.is_silent(now) {
+            self.ping.stop();
+            self.drop_connection("the server was silent for 35 s", false);
         }
         if is_due(&mut self.next_discovery, now) {
             self.discover(now, DISCOVERY_TRIES);

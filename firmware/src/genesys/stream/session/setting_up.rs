@@ -126,6 +126,7 @@ impl Session {
         self.out.push_back(Output::Up);
         // The SDK asks once more right after connecting (5.5).
         self.discover(now, DISCOVERY_TRIES);
+        self.begin_alerting(now);
         let step = self.setup.begin(&self.channel);
         self.take_step(now, step);
     }
@@ -175,7 +176,7 @@ impl Session {
         }
     }
 
-    fn subscribe(&mut self, now: Instant, topic: String) {
+    pub(super) fn subscribe(&mut self, now: Instant, topic: String) {
         let iq = subscribe(&self.pubsub, &self.own.bare, &topic);
         self.send_request(now, iq, About::Subscription(topic));
     }

@@ -1,5 +1,6 @@
 //! The session on a bench: what it sends and tells, stanza by stanza and timer by timer.
 
+mod options;
 mod serving;
 mod starting;
 
@@ -27,6 +28,7 @@ struct Bench {
     stations: Vec<String>,
     ups: usize,
     searches: usize,
+    leaders: Vec<String>,
 }
 
 impl Bench {
@@ -61,6 +63,7 @@ impl Bench {
             stations: Vec::new(),
             ups: 0,
             searches: 0,
+            leaders: Vec::new(),
         }
     }
 
@@ -184,6 +187,7 @@ impl Bench {
                 Output::Put(_) => self.puts += 1,
                 Output::ReadStation(id) => self.stations.push(id.to_string()),
                 Output::FindStation => self.searches += 1,
+                Output::AskLeader { connection } => self.leaders.push(connection),
                 Output::Up => self.ups += 1,
                 Output::Drop(dropped) => self.drops.push(dropped),
             }
