@@ -160,7 +160,11 @@ impl Runtime {
         });
         Ok(Self {
             peers: Peers::new(ports, &config, wake.clone()),
-            softphone: Softphone::new(SoftphoneConfig::default()),
+            softphone: Softphone::new(SoftphoneConfig {
+                disable_auto_answer: !config.phone.auto_answer,
+                report_statistics: config.cloud.report_statistics,
+                ..SoftphoneConfig::default()
+            }),
             phone,
             cloud,
             sound,

@@ -62,6 +62,8 @@ pub struct CloudSection {
     pub server_side_pings: bool,
     /// Only one client of the agent rings.
     pub alerting_leader: bool,
+    /// Tell the cloud every few seconds how well a call is heard.
+    pub report_statistics: bool,
 }
 
 impl Default for CloudSection {
@@ -78,6 +80,7 @@ impl Default for CloudSection {
             station: "auto".into(),
             server_side_pings: false,
             alerting_leader: false,
+            report_statistics: false,
         }
     }
 }
@@ -152,6 +155,8 @@ pub struct PhoneSection {
     pub inter_digit_timeout_ms: u32,
     /// The number that plays voicemail; empty: there is none.
     pub voicemail: String,
+    /// Take calls that ask to be answered by themselves; those placed here always are.
+    pub auto_answer: bool,
 }
 
 impl Default for PhoneSection {
@@ -160,6 +165,7 @@ impl Default for PhoneSection {
             tones: TonePlan::NorthAmerica,
             inter_digit_timeout_ms: 4_000,
             voicemail: String::new(),
+            auto_answer: true,
         }
     }
 }
@@ -397,6 +403,8 @@ station = "auto"
 server_side_pings = false
 # true: of all the agent's clients only the one the cloud has chosen rings (a preview of Genesys Cloud).
 alerting_leader = false
+# Tell the cloud every few seconds how well a call is heard, for its quality reports.
+report_statistics = false
 
 [board]
 # "auto" (from the device tree; a PC is "desktop"), a board's name, or a path to a board file.
@@ -423,6 +431,8 @@ tones = "north-america"
 inter_digit_timeout_ms = 4000
 # The number that plays voicemail, for the phone's menu; empty: none.
 voicemail = ""
+# Answer calls by itself when the cloud says so (an agent with auto-answer); calls placed here always are.
+auto_answer = true
 
 [api]
 # Address of the local API and page. On any other address than 127.0.0.1 or [::1] it speaks HTTPS and

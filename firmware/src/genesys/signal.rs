@@ -1,6 +1,6 @@
 //! Call signaling as values: what the gateway says and what the phone says (genesys-protocol section 5).
 
-use super::id::{ConversationId, Jid, SessionId};
+use super::id::{CommunicationId, ConversationId, Jid, SessionId};
 use serde::{Deserialize, Serialize};
 
 /// How the SDP of a session travels; chosen by the propose (`inin-sdp-over-xmpp`).
@@ -170,6 +170,29 @@ pub enum Reply {
         /// Why.
         reason: Reason,
     },
+    /// How well a call is heard (5.8).
+    Statistics(Box<StatisticsReport>),
+}
+
+/// `report-statistics` (5.8), counted from the beginning of the call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatisticsReport {
+    /// Which session.
+    pub session: SessionId,
+    /// The gateway.
+    pub to: Jid,
+    /// C.
+    pub conversation: ConversationId,
+    /// K, our own.
+    pub communication: CommunicationId,
+    /// RTP packets received.
+    pub packets_received: u64,
+    /// Mean of the jitter, seconds.
+    pub average_jitter: f64,
+    /// Estimated mean opinion score, 1 to 5.
+    pub average_mos: f64,
+    /// How often the session was re-invited.
+    pub reconnects: u32,
 }
 
 /// Jingle reason conditions (5.4), `kebab-case` on the wire.

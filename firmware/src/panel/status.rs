@@ -7,6 +7,7 @@ use crate::genesys::rest::StartSoftphoneSessionParams;
 use crate::media::{ConnectionState, Statistics};
 use crate::phone::AudioPath;
 use crate::softphone::event::{CallView, ConsultView, Party, Remote, WrapUpView};
+use crate::softphone::mos;
 use offhook_hal::HookState;
 use serde::Serialize;
 
@@ -206,65 +207,4 @@ impl MediaStatus {
 
 fn tenths(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
-}
-
-/// Estimated mean opinion score by Genesys's formula (genesys-protocol 5.8), 1.0..=5.0, two decimals.
-pub fn mos(statistics: &Statistics) -> f64 {
-    let received = statistics.packets_received as f64;
-    let loss = if received > 0.0 {
-        statistics.packets_lost.max(0) as f64 / received
-    } else {
-        0.0
-    };
-    let latency_ms = if statistics.rtt_count > 0 {
-        statistics.rtt_total_ms / f64::from(statistics.rtt_count) / 2.0
-    } else {
-        0.0
-    };
-    let effective = latency_ms + 2.0 * statistics.jitter_ms + 10.0;
-    let delay_impairment = if effective < 160.0 {
-        effective / 40.0
-    } else {
-        (effective - 120.0) / 10.0
-    };
-    let r = 93.2 - delay_impairment - 250.0 * loss;
-    let score = if r < 0.0 {
-        1.0
-    } else {
-        (1.0 + 0.035 * r + 0.000_007 * r * (r - 60.0) * (100.0 - r)) * 5.0 / 4.5
-    };
-    (score * 100.0).round() / 100.0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn statistics(lost: i64, jitter_ms: f64, rtt_ms: f64) -> Statistics {
-        Statistics {
-            packets_received: 1000,
-            packets_lost: lost,
-            jitter_ms,
-            rtt_total_ms: rtt_ms * 4.0,
-            rtt_count: 4,
-            ..Statistics::default()
-        }
-    }
-
-    #[test]
-    fn mos_follows_the_references_formula() {
-        for (lost, jitter, rtt, expected) in [
-            (0, 0.0, 0.0, 4.9),
-            (0, 2.0, 23.1, 4.89),
-            (50, 2.0, 100.0, 4.43),
-            (0, 60.0, 400.0, 4.11),
-            (900, 0.0, 0.0, 1.0),
-        ] {
-            let score = mos(&statistics(lost, jitter, rtt));
-            assert!(
-                (score - expected).abs() < 0.02,
-                "{lost} {jitter} {rtt}: {score}"
-            );
-        }
-    }
 }

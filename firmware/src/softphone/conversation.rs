@@ -197,6 +197,7 @@ impl Softphone {
         let first = !session.started.contains(id);
         if first {
             session.started.push(id.clone());
+            session.quality.begin();
         }
         let info = session.info();
         self.timers.stop(&Timer::Leftover(shared.clone()));

@@ -60,6 +60,8 @@ pub struct Softphone {
     /// As set last, by configuration, command or alerting leader.
     pub(super) handling: MediaHandling,
     backlog: VecDeque<ConversationEvent>,
+    /// The last one (4.6).
+    persistent_event: Option<PersistentConnectionEvent>,
     /// As last emitted.
     pub(super) views: Vec<CallView>,
     pub(super) parting: Vec<CallView>,
@@ -89,6 +91,7 @@ impl Softphone {
             after: VecDeque::new(),
             handling: config.media_handling,
             backlog: VecDeque::new(),
+            persistent_event: None,
             views: Vec::new(),
             parting: Vec::new(),
         }
@@ -148,6 +151,11 @@ impl Softphone {
     /// `isPersistentConnectionEnabled`.
     pub fn is_persistent_connection_enabled(&self) -> bool {
         self.persistent()
+    }
+
+    /// What the cloud said last of the persistent connection (4.6).
+    pub fn persistent_connection(&self) -> Option<&PersistentConnectionEvent> {
+        self.persistent_event.as_ref()
     }
 
     /// Whether streaming is up.
@@ -349,6 +357,20 @@ impl Softphone {
 
     /// 4.6
     fn on_persistent_connection(&mut self, event: &PersistentConnectionEvent) {
+        self.persistent_event = Some(event.clone());
+        let lost = matches!(
+            event.persistent_state.as_deref(),
+            Some("DISCONNECTED" | "FAILED")
+        );
+        // What never connected, or is interrupted, is not coming back when the cloud has given it up.
+        let zombie = self.active_session.clone().filter(|id| {
+            let idle = !self.calls.iter().any(|c| c.session.as_ref() == Some(id));
+            let up = self.connected_active_session().is_some();
+            lost && idle && !up
+        });
+        if let Some(id) = zombie {
+            self.end_session(&id, Reason::Gone, super::session::End::Local);
+        }
         let Some(info) = &event.error_info else {
             return;
         };

@@ -12,6 +12,7 @@
 //! | `features`, `wrap_up` | transfer, consultation, conference, recording, wrap-up (2.6) |
 //! | `handling` | the media-handling modes and the alerting leader (6.3, 6.13.24, 7.1) |
 //! | `digits` | key tones, in the audio or one request after the other (2.6) |
+//! | `quality` | the mean opinion score and its report (5.8) |
 //! | `reconcile` | whether what is believed is still so (3.6, 6.13.12) |
 //! | `view` | the calls as the phone sees them |
 //! | `timers` | every wait, its duration and the reason |
@@ -32,6 +33,7 @@ mod handling;
 mod offer;
 mod params;
 mod pending;
+mod quality;
 mod reconcile;
 mod requests;
 mod select;
@@ -56,6 +58,7 @@ use crate::media::PeerEvent;
 pub use engine::Softphone;
 pub use event::{Event, SdkError, SdkErrorType};
 pub(crate) use params::validate as validate_start;
+pub use quality::mos;
 
 /// Correlates a REST request with its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -139,8 +139,10 @@ impl Softphone {
         let Some(session) = self.session_mut(&offer.session) else {
             return;
         };
-        if ice.is_some() && session.ice == ice {
-            // 5.3.3, 6.13.7: renegotiation, answered on the same peer connection.
+        if session.form == Form::Jingle || (ice.is_some() && session.ice == ice) {
+            // 5.3.3, 6.13.7: renegotiation, answered on the same peer connection. By Jingle also with new ICE: that
+            // is the far end's restart (5.4).
+            session.ice = ice;
             if let Some(conversation) = &offer.conversation {
                 session.conversation = conversation.clone();
             }
@@ -321,6 +323,10 @@ impl Softphone {
         };
         let mut shared = shared;
         for old in &replaced {
+            let reconnects = self.session(old).map_or(0, |old| old.reconnects);
+            if let Some(new) = self.session_mut(&session) {
+                new.reconnects = new.reconnects.max(reconnects + 1);
+            }
             shared |= self.active_session.as_ref() == Some(old);
             let moved = self.calls_of(old);
             self.end_session(old, Reason::AlternativeSession, End::Local);
@@ -331,6 +337,15 @@ impl Softphone {
             self.hold_others(&id);
         }
         // 6.6.3
+        let idle = self
+            .active_session
+            .clone()
+            .filter(|old| eager && old != &session && self.calls_of(old).is_empty());
+        if let Some(old) = idle {
+            // The gateway sets its connection up anew: it does not know the one before any more.
+            shared = true;
+            self.timers.start(Timer::Leftover(old));
+        }
         let sharing = self.persistent() || self.line_appearance_one();
         if shared || (sharing && self.active_session.is_none()) {
             self.active_session = Some(session.clone());

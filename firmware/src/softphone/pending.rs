@@ -202,6 +202,9 @@ impl Softphone {
                 if !placed {
                     self.act(None, id, Act::Answer);
                 }
+                if !self.line_appearance_one() {
+                    self.hold_others(id); // 6.6.1; the server does it only within one session.
+                }
             } else {
                 // The shared session is not up (yet): wait for it, or for the propose that comes instead.
                 let waiters = std::mem::take(&mut pending.waiters);

@@ -1,5 +1,6 @@
 //! Which participant and which call of a conversation are ours (genesys-protocol 6.7).
 
+use super::view::living_call;
 use crate::genesys::id::UserId;
 use crate::genesys::model::{Call, CallState, Conversation, Participant};
 
@@ -30,8 +31,14 @@ pub(super) fn own_participant<'a>(
         own.iter()
             .find(|p| p.calls.iter().any(|call| call.state == wanted))
     });
+    // Beyond the SDK: a leg that goes on counts before a newer one that is over; the call would be lost otherwise.
+    let living = || own.iter().find(|p| living_call(p).is_some());
     let with_call = || own.iter().find(|p| !p.calls.is_empty());
-    in_state.or_else(with_call).or(own.first()).copied()
+    in_state
+        .or_else(living)
+        .or_else(with_call)
+        .or(own.first())
+        .copied()
 }
 
 /// 6.7: one call is it; of several the only one that has not ended, else the last (6.13.10).
@@ -92,7 +99,9 @@ mod tests {
             ("A/U/voicemail/connected", None, "none"),
             ("A/U/agent/terminated B/U/agent/alerting", None, "B/0"),
             ("A/U/agent/connected B/U/voicemail/connected", None, "A/0"),
-            ("A/U/agent/connected B/U/agent/terminated", None, "B/0"),
+            ("A/U/agent/connected B/U/agent/terminated", None, "A/0"),
+            ("A/U/agent/connected B/U/agent/alerting", None, "B/0"),
+            ("A/U/agent/terminated B/U/agent/terminated", None, "B/0"),
             ("A/U/agent/connected B/U/agent/terminated", connected, "A/0"),
             ("A/U/agent/", None, "none"),
             ("A/U/agent/terminated B/U/agent/", None, "A/0"),

@@ -1,6 +1,7 @@
 //! One WebRTC session: from its offer until it ends (genesys-protocol 5.3, 6.5, 6.6, 6.11).
 
 use super::event::{EndReason, Event, SessionInfo, SessionState};
+use super::quality::Quality;
 use super::timers::Timer;
 use super::{CommandId, MediaCommand, Output, SdkError, SdkErrorType, Softphone};
 use crate::device::Private;
@@ -36,6 +37,10 @@ pub(super) struct Session {
     replacing: bool,
     /// Digits being sent in the audio, for their commands.
     pub digits: VecDeque<(CommandId, Private)>,
+    /// How well it is heard.
+    pub quality: Quality,
+    /// How many sessions re-invites have replaced by this one (5.7).
+    pub reconnects: u32,
 }
 
 /// What trickles out.
@@ -70,6 +75,8 @@ impl Session {
             unsent: Some(Vec::new()),
             replacing: false,
             digits: VecDeque::new(),
+            quality: Quality::default(),
+            reconnects: 0,
         }
     }
 
@@ -137,7 +144,8 @@ impl Softphone {
             PeerEvent::Failed(error) => self.on_media_error(id, &error),
             PeerEvent::Connection(state) => self.on_connection(id, state),
             PeerEvent::DtmfSent => self.on_digits_sent(id),
-            PeerEvent::FirstPacket | PeerEvent::Statistics(_) => {}
+            PeerEvent::Statistics(latest) => self.on_statistics(id, latest),
+            PeerEvent::FirstPacket => {}
         }
     }
 

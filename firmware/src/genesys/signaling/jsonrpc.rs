@@ -3,7 +3,7 @@
 use super::{Malformed, Outgoing, candidate, condition, reason_from};
 use crate::genesys::id::{ConversationId, Jid, SessionId};
 use crate::genesys::rest::wire::json_trouble;
-use crate::genesys::signal::{Candidate, Form, Offer, Reason, Signal};
+use crate::genesys::signal::{Candidate, Form, Offer, Reason, Signal, StatisticsReport};
 use crate::genesys::stream::Own;
 use crate::genesys::xml::{Element, ns};
 use serde::Serialize;
@@ -116,6 +116,40 @@ pub(super) fn terminate(own: &Own, to: &Jid, session: &SessionId, reason: Reason
     call(own, to, "terminate", &params)
 }
 
+/// 5.8. The one request without `from`.
+pub(super) fn statistics(report: &StatisticsReport, now: jiff::Timestamp) -> Outgoing {
+    let json = serde_json::json!({
+        "jsonrpc": "2.0",
+        "method": "report-statistics",
+        "params": {
+            "sessionId": report.session,
+            "conversationId": report.conversation,
+            "communicationId": report.communication,
+            "stats": {
+                "client": {
+                    "originAppName": "Offhook",
+                    "originAppId": "offhook",
+                    "originAppVersion": env!("CARGO_PKG_VERSION"),
+                },
+                "rtp": {
+                    "packetsReceived": report.packets_received,
+                    "averageJitter": report.average_jitter,
+                    "estimatedAverageMos": report.average_mos,
+                },
+                "dateCreated": format!("{now:.3}"),
+                "reconnectAttemptCount": report.reconnects,
+            },
+        },
+        "id": uuid::Uuid::new_v4().to_string(),
+    });
+    Outgoing::Request(
+        Element::new("iq", ns::CLIENT)
+            .with("type", "set")
+            .with("to", report.to.as_str())
+            .with_child(Element::new("genesys-webrtc", ns::GENESYS).with_text(&json.to_string())),
+    )
+}
+
 fn send_fragment(own: &Own, to: &Jid, session: &SessionId, sdp: &str) -> Outgoing {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -208,5 +242,41 @@ fn id_text(id: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_as_in_section_5_8_and_has_no_from() {
+        let report = StatisticsReport {
+            session: "S".into(),
+            to: "gw@acme.gjoll.test/1".into(),
+            conversation: "C".into(),
+            communication: "K-me".into(),
+            packets_received: 500,
+            average_jitter: 0.002,
+            average_mos: 4.83,
+            reconnects: 1,
+        };
+        let now = "2026-01-01T10:00:05Z".parse().expect("a time");
+        let Outgoing::Request(iq) = statistics(&report, now) else {
+            panic!("a reply is awaited");
+        };
+        assert_eq!(iq.attribute("from"), None);
+        assert_eq!(iq.attribute("to"), Some("gw@acme.gjoll.test/1"));
+        let json = iq.elements().next().expect("a child").text();
+        let json: Value = serde_json::from_str(&json).expect("JSON");
+        assert_eq!(json["method"], "report-statistics");
+        assert_eq!(
+            json["params"],
+            serde_json::json!({"sessionId":"S","conversationId":"C","communicationId":"K-me",
+                "stats":{"client":{"originAppName":"Offhook","originAppId":"offhook",
+                                   "originAppVersion":env!("CARGO_PKG_VERSION")},
+                         "rtp":{"packetsReceived":500,"averageJitter":0.002,"estimatedAverageMos":4.83},
+                         "dateCreated":"2026-01-01T10:00:05.000Z","reconnectAttemptCount":1}})
+        );
     }
 }

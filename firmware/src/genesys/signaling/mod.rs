@@ -193,6 +193,7 @@ impl Signaling {
                 form: Form::Jingle,
                 reason,
             } => self.jingle.terminate(session, to, *reason),
+            Reply::Statistics(report) => vec![jsonrpc::statistics(report, jiff::Timestamp::now())],
         }
     }
 

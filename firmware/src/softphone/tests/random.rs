@@ -5,12 +5,19 @@ use super::script::{World, ready};
 use super::values::{OTHER, OWN, conversation_of, status_error};
 use crate::genesys::CloudEvent;
 use crate::genesys::id::{ConversationId, SessionId};
-use crate::genesys::rest::{RestError, RestReply, RestRequest};
+use crate::genesys::model::Conversation;
+use crate::genesys::rest::{
+    FeatureRequest, ParticipantPatch, RestError, RestReply, RestRequest, SoftphoneDestination,
+};
 use crate::genesys::signal::{Candidate, Reason, Signal};
 use crate::media::{ConnectionState, MediaError, PeerEvent};
+use crate::softphone::acts::Act;
 use crate::softphone::event::Event;
+use crate::softphone::requests::Purpose;
+use crate::softphone::select::own_call;
 use crate::softphone::{
-    Command, CommandId, Input, MediaCommand, Output, RequestId, SoftphoneConfig,
+    Command, CommandId, ConsultAction, Input, MediaCommand, MediaHandling, Output, RequestId,
+    SoftphoneConfig, SpeakTo, TransferMode, TransferTarget,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +55,8 @@ struct Judge {
     legs: BTreeSet<ConversationId>,
     started: BTreeMap<(SessionId, ConversationId), i32>,
     shown: BTreeSet<ConversationId>,
+    /// Whether the cloud's last word on a conversation was its end.
+    ended: BTreeMap<ConversationId, bool>,
     reinvites: bool,
 }
 
@@ -72,13 +81,96 @@ impl Judge {
             legs: BTreeSet::new(),
             started: BTreeMap::new(),
             shown: BTreeSet::new(),
+            ended: BTreeMap::new(),
             reinvites,
         }
     }
 
     fn give(&mut self, input: Input) {
+        self.hear(&input);
         let outputs = self.world.input_now(input);
+        self.judge_holds(&outputs);
         self.judge(outputs);
+        self.judge_digits();
+    }
+
+    /// What the cloud said last of each conversation.
+    fn hear(&mut self, input: &Input) {
+        let mut told = |conversation: &Conversation| {
+            if let Some((_, call)) = own_call(conversation, &"U".into(), None) {
+                let ended = call.state.is_ended();
+                self.ended.insert(conversation.id.clone(), ended);
+            }
+        };
+        match input {
+            Input::Cloud(CloudEvent::Conversation(event)) => told(&event.conversation),
+            // A reply that comes too late is not listened to.
+            Input::Rest { request, .. } if !self.world.phone.requests.contains_key(request) => {}
+            Input::Rest {
+                result: Ok(RestReply::Conversation(conversation)),
+                ..
+            } => told(conversation),
+            Input::Rest {
+                result: Ok(RestReply::Conversations(list)),
+                ..
+            } => list.iter().for_each(told),
+            _ => {}
+        }
+    }
+
+    /// 6.6.1, 6.10: whoever gets a session of its own, the others are held.
+    fn judge_holds(&self, outputs: &[Output]) {
+        let phone = &self.world.phone;
+        if self.reinvites || !phone.is_concurrent_sessions_enabled() {
+            return;
+        }
+        for output in outputs {
+            let Output::Media {
+                session,
+                command: MediaCommand::Open { .. },
+            } = output
+            else {
+                continue;
+            };
+            let Some(opened) = phone.session(session).filter(|session| !session.eager) else {
+                continue;
+            };
+            for call in &phone.calls {
+                let unheld = call.known.as_ref().is_some_and(|known| !known.call.held);
+                // Within one session the gateway switches.
+                let other = call.session.as_ref().is_some_and(|other| other != session);
+                if other && call.stored && unheld && !call.ending {
+                    let holds = outputs.iter().any(|output| {
+                        matches!(output, Output::Rest { body: RestRequest::PatchParticipant {
+                            conversation,
+                            patch: ParticipantPatch::Held(true),
+                            ..
+                        }, .. } if conversation == &call.id)
+                    });
+                    assert!(holds, "{} is not held for {}", call.id, opened.conversation);
+                }
+            }
+        }
+    }
+
+    /// One request of digits per conversation at the cloud.
+    fn judge_digits(&self) {
+        let mut sending = BTreeSet::new();
+        for purpose in self.world.phone.requests.values() {
+            if let Purpose::Act {
+                conversation,
+                act: Act::Digits { .. },
+                ..
+            }
+            | Purpose::Find {
+                conversation,
+                act: Act::Digits { .. },
+                ..
+            } = purpose
+            {
+                assert!(sending.insert(conversation), "digits may overtake digits");
+            }
+        }
     }
 
     fn judge(&mut self, outputs: Vec<Output>) {
@@ -141,6 +233,9 @@ impl Judge {
                 let mut ids: Vec<_> = update.current.iter().map(|c| &c.conversation_id).collect();
                 ids.dedup();
                 assert_eq!(ids.len(), update.current.len());
+                for id in &ids {
+                    assert_ne!(self.ended.get(id), Some(&true), "{id} is over");
+                }
                 for removed in &update.removed {
                     assert!(!ids.contains(&&removed.conversation_id));
                 }
@@ -168,7 +263,7 @@ impl Judge {
                 self.commands += 1;
                 let conversation: ConversationId = pick(&CONVERSATIONS, *which).into();
                 let flag = which % 4 < 2;
-                let command = match what % 9 {
+                let command = match what % 20 {
                     0..=2 => Command::Accept(conversation),
                     3 => Command::Reject(conversation),
                     4 => Command::End(conversation),
@@ -183,6 +278,28 @@ impl Judge {
                     7 => Command::Dtmf {
                         conversation,
                         digits: "1".into(),
+                    },
+                    8..=10 => feature(*what, conversation, flag),
+                    11 => Command::Terminate {
+                        session: pick(&SESSIONS, *which).into(),
+                    },
+                    12 => Command::SetMediaHandling(
+                        [
+                            MediaHandling::StandardMedia,
+                            MediaHandling::StandardMedia,
+                            MediaHandling::ReducedMedia,
+                            MediaHandling::ReducedMediaHeadsets,
+                        ][usize::from(*which) % 4],
+                    ),
+                    13 => Command::WrapUpCodes(conversation),
+                    14 => Command::WrapUp {
+                        conversation,
+                        code: "W".to_owned(),
+                        notes: None,
+                    },
+                    15..=17 => Command::Dtmf {
+                        conversation,
+                        digits: "2".into(),
                     },
                     _ => {
                         let params = serde_json::from_str(r#"{"phoneNumber":"1001"}"#).unwrap();
@@ -215,6 +332,7 @@ impl Judge {
                     8 => PeerEvent::Connection(ConnectionState::Closed),
                     9 => PeerEvent::Failed(MediaError::NoAudio),
                     10 => PeerEvent::DtmfSent,
+                    11 if *what > 128 => PeerEvent::Failed(MediaError::NoTelephoneEvent),
                     _ => PeerEvent::Candidate {
                         mid: "audio".to_owned(),
                         candidate: "c".to_owned(),
@@ -242,8 +360,13 @@ impl Judge {
                 which & 1,
                 self.reinvites && which & 2 != 0,
             ),
-            6 => signal(Signal::Retract {
+            6 if which & 32 == 0 => signal(Signal::Retract {
                 session: session.into(),
+            }),
+            6 => Input::Cloud(CloudEvent::AlertingLeader {
+                alerting: out,
+                configured: which & 16 != 0,
+                client_type: None,
             }),
             7 => signal(Signal::Handled {
                 session: session.into(),
@@ -275,8 +398,8 @@ impl Judge {
                     "contacting",
                     "dialing",
                     "connected",
-                    "connected held",
-                    "disconnected",
+                    "connected held +P2:agent:connected:object=P-far",
+                    "disconnected wrap-up=optional",
                 ][usize::from(state - 13)];
                 let direction = if out { "out" } else { "in" };
                 event(&format!("{conversation} {state} {direction}"))
@@ -326,10 +449,61 @@ impl Judge {
     }
 }
 
+fn feature(what: u8, conversation: ConversationId, flag: bool) -> Command {
+    let action = [
+        ConsultAction::Complete,
+        ConsultAction::Cancel,
+        ConsultAction::SpeakTo(SpeakTo::Both),
+    ];
+    match what / 20 {
+        0..=2 => Command::Transfer {
+            conversation,
+            to: TransferTarget::User("U2".to_owned()),
+            mode: if flag {
+                TransferMode::Blind
+            } else {
+                TransferMode::Consult
+            },
+        },
+        3..=5 => Command::Consult {
+            conversation,
+            action: action[usize::from(what) % 3],
+        },
+        6 | 7 => Command::Record {
+            conversation,
+            paused: flag,
+        },
+        8 => Command::AddParticipants {
+            conversation,
+            participants: vec![SoftphoneDestination {
+                address: "1002".into(),
+                name: None,
+                user_id: None,
+                queue_id: None,
+            }],
+        },
+        9 | 10 => Command::Merge {
+            conversation,
+            others: vec![pick(&CONVERSATIONS, what).into()],
+        },
+        _ => Command::RemoveParticipant {
+            conversation,
+            participant: if flag { "P-far" } else { "P" }.into(),
+        },
+    }
+}
+
 fn reply(body: &RestRequest, how: u8) -> Result<RestReply, RestError> {
     match (body, how % 8) {
         (_, 0) => Err(status_error(500)),
         (_, 1) => Err(status_error(404)),
+        (RestRequest::Feature(request), how) => Ok(match **request {
+            FeatureRequest::Consult { .. } => RestReply::Consulting {
+                destination: (how > 4).then(|| "P2".into()),
+            },
+            FeatureRequest::WrapUpCodes { .. } => RestReply::WrapUpCodes(Vec::new()),
+            _ => RestReply::Done,
+        }),
         (RestRequest::PlaceCall(_), _) => Ok(RestReply::CallPlaced {
             id: pick(&CONVERSATIONS, how / 8).into(),
             self_uri: String::new(),

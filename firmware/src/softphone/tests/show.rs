@@ -203,6 +203,16 @@ fn signal(reply: &Reply) -> String {
             form,
             ..
         } => format!("terminate {session} {}{}", text_of(reason), jingle(form)),
+        Reply::Statistics(report) => format!(
+            "report {} {}/{} received={} jitter={} mos={} reconnects={}",
+            report.session,
+            report.conversation,
+            report.communication,
+            report.packets_received,
+            report.average_jitter,
+            report.average_mos,
+            report.reconnects
+        ),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::genesys::model::{
     Station, User, WrapUp,
 };
 use crate::genesys::rest::RestError;
-use crate::media::{CodecKind, ConnectionState, MediaError, Negotiated, PeerEvent};
+use crate::media::{CodecKind, ConnectionState, MediaError, Negotiated, PeerEvent, Statistics};
 
 /// Our full JID, and that of another client of the user.
 pub(super) const OWN: &str = "me@acme.test/phone";
@@ -74,7 +74,7 @@ pub(super) fn identity(station: Option<Station>) -> Identity {
 }
 
 /// `C state [in|out] [held] [muted] [confined] [error=code] [purpose=agent] [p=P] [k=K] [name=..] [number=..] [not-me]`
-/// `[recording=paused] [wrap-up=optional] [wrap-up-in=30000] [wrapped=W1] [+P2:agent:connected:held:object=P-far ...]`
+/// `[recording=paused] [wrap-up=optional] [wrap-up-in=30000] [wrapped=W1] [also=terminated] [+P2:agent:connected:held:object=P-far ...]`
 pub(super) fn conversation_of(words: &[&str]) -> Conversation {
     let words = Words(words.to_vec());
     let private = |key: &str| words.value(key).map(Private::from);
@@ -120,7 +120,10 @@ pub(super) fn conversation_of(words: &[&str]) -> Conversation {
         }),
         purpose: Some(words.value("purpose").unwrap_or("agent").to_owned()),
         user_id: Some(if words.has("not-me") { "X" } else { "U" }.into()),
-        calls: vec![call],
+        calls: [Some(call), words.value("also").map(another)]
+            .into_iter()
+            .flatten()
+            .collect(),
         ..Participant::default()
     };
     Conversation {
@@ -136,6 +139,16 @@ pub(super) fn conversation_of(words: &[&str]) -> Conversation {
             )
             .collect(),
         recording_state: words.value("recording").map(word),
+    }
+}
+
+/// Another call of ours in the same conversation.
+fn another(state: &str) -> Call {
+    Call {
+        id: "K-also".into(),
+        state: word(state),
+        direction: Some(Direction::Inbound),
+        ..Call::default()
     }
 }
 
@@ -202,6 +215,18 @@ pub(super) fn peer(words: &Words) -> PeerEvent {
         "connected" => PeerEvent::Connection(ConnectionState::Connected),
         "interrupted" => PeerEvent::Connection(ConnectionState::Disconnected),
         "failed" => PeerEvent::Connection(ConnectionState::Failed),
+        "statistics" => {
+            let number = |key: &str| words.value(key).map_or(0, |n| n.parse().unwrap());
+            PeerEvent::Statistics(Statistics {
+                connection: ConnectionState::Connected,
+                packets_received: number("received"),
+                packets_lost: number("lost").cast_signed(),
+                jitter_ms: number("jitter") as f64,
+                rtt_total_ms: number("rtt") as f64,
+                rtt_count: u32::from(words.value("rtt").is_some()),
+                ..Statistics::default()
+            })
+        }
         "closed" => PeerEvent::Connection(ConnectionState::Closed),
         other => panic!("unknown peer event {other}"),
     }
