@@ -41,6 +41,8 @@ pub(super) struct Call {
     pub dismissed: bool,
     /// Another client of the user said that it has it.
     pub elsewhere: bool,
+    /// Rings before its propose is here.
+    pub early: bool,
     /// The propose said so.
     pub auto_answer: bool,
     /// What the user dialed, to show until the first event.
@@ -186,6 +188,7 @@ impl Call {
             ending: false,
             dismissed: false,
             elsewhere: false,
+            early: false,
             auto_answer: false,
             dialed: None,
             intents: Vec::new(),

@@ -13,7 +13,7 @@ use super::timers::Timer;
 use super::update::Change;
 use super::{SdkError, SdkErrorType};
 use crate::genesys::id::{ConversationId, SessionId};
-use crate::genesys::model::{Call as WireCall, CallState, Conversation, Direction};
+use crate::genesys::model::{Call as WireCall, CallState, Conversation, Direction, Station};
 use crate::genesys::rest::RestRequest;
 use crate::genesys::signal::Reason;
 use crate::media::ConnectionState;
@@ -140,8 +140,20 @@ impl Softphone {
             let outbound = new.direction == Some(Direction::Outbound);
             call.pending = Some(Pending::mocked(shared.clone(), outbound));
         }
+        if call.pending.is_none() && new.direction != Some(Direction::Outbound) {
+            self.timers.start_once(Timer::Ring(id.clone()));
+        }
         self.timers.start_once(Timer::Stale(id.clone()));
         self.decide(id);
+    }
+
+    /// The propose is late. The call rings all the same (6.8.7, 9.2): whoever answers it waits for the propose then. Where
+    /// calls ring at a station that is no WebRTC phone no propose will come.
+    pub(super) fn ring_early(&mut self, id: &ConversationId) {
+        let here = self.station().is_some_and(Station::is_webrtc);
+        if let Some(call) = self.call_mut(id) {
+            call.early = here && call.is_ringing() && call.pending.is_none() && !call.elsewhere;
+        }
     }
 
     /// 6.8.7 connected group.

@@ -230,6 +230,7 @@ impl Softphone {
         match timer {
             Timer::Offer(id) => self.on_offer_timeout(&id),
             Timer::Propose(id) => self.on_propose_timeout(&id),
+            Timer::Ring(id) => self.ring_early(&id),
             Timer::Placed(id) => self.on_placed_timeout(&id),
             Timer::Direction(id) => self.on_direction_timeout(&id),
             Timer::HeldOffer(id) => self.on_held_offer_timeout(&id),

@@ -210,7 +210,8 @@ pub struct CallView {
     pub session_id: Option<SessionId>,
     pub direction: crate::genesys::model::Direction,
     pub state: crate::genesys::model::CallState,
-    /// A propose is here: `Accept` can be sent, or the call was accepted by itself.
+    /// It rings here and `Accept` can be sent, or the call was accepted by itself. Normally the propose is here; where
+    /// only the event is, `Accept` waits for the propose.
     pub pending: bool,
     /// We sent `proceed` (or PATCH connected): this phone has taken it.
     pub accepted: bool,

@@ -12,6 +12,8 @@ pub(super) enum Timer {
     Offer(ConversationId),
     /// The user answered by the event alone: the propose.
     Propose(ConversationId),
+    /// An event says that a call rings here: its propose, which may say that it is answered by itself.
+    Ring(ConversationId),
     /// The cloud took our call: the propose, or its dialing on the shared session.
     Placed(ConversationId),
     /// A propose asks to be answered by itself: the event that says in which direction the call goes.
@@ -52,6 +54,8 @@ impl Timer {
             Self::Offer(_) => 10_000,
             // Propose and event leave the cloud together; a user who lifted the handset waits no longer than this.
             Self::Propose(_) => 5_000,
+            // Propose and event come within 100 ms of each other; a third of a second more of silence is not missed.
+            Self::Ring(_) => 300,
             // Ten seconds after the reply, a call without a propose never gets one.
             Self::Placed(_) => 10_000,
             // The event normally comes within 100 ms of the propose. Half a second is not yet heard as a delay.
@@ -126,6 +130,7 @@ impl Timers {
         self.due.retain(|timer, _| match timer {
             Timer::Offer(c)
             | Timer::Propose(c)
+            | Timer::Ring(c)
             | Timer::Placed(c)
             | Timer::Direction(c)
             | Timer::HeldOffer(c)

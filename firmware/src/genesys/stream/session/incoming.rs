@@ -214,5 +214,6 @@ fn name_of(reply: &Reply) -> &'static str {
         Reply::EndOfCandidates { .. } => "end of candidates",
         Reply::Active { .. } => "active",
         Reply::Terminate { .. } => "terminate",
+        Reply::Statistics(_) => "statistics report",
     }
 }
