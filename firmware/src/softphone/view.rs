@@ -85,7 +85,7 @@ impl Softphone {
             session_id: session.map(|s| s.id.clone()),
             direction,
             state: call.state().unwrap_or(ringing),
-            pending: announced || (call.early && call.is_ringing() && !call.elsewhere),
+            pending: announced || (call.early && call.is_ringing() && !call.is_ours()),
             accepted: call.is_ours(),
             auto_answer: call.auto_answer && call.is_ours(),
             held: known.is_some_and(|known| known.call.held),

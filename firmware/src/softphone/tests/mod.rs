@@ -4,6 +4,7 @@
 //! order; its title cites the rules it shows.
 //! `OFFHOOK_BLESS=1` writes what the engine does into the files; read the difference before believing it.
 mod inputs;
+mod moves;
 mod orders;
 mod random;
 mod script;
@@ -64,6 +65,9 @@ bad_input persistent }
 /// Every numbered rule of section 6, and 5.7 and 5.8, is shown by a case that cites it.
 #[test]
 fn every_rule_is_cited_by_a_case() {
+    if std::env::var_os("OFFHOOK_BLESS").is_some() {
+        return; // The files are being written.
+    }
     let mut cited = BTreeSet::new();
     for entry in std::fs::read_dir(folder()).unwrap() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();

@@ -1,14 +1,13 @@
 //! Random inputs with faults: whatever comes, nothing is left over, nothing is told twice, and every command is answered.
 
 use super::inputs::{answered, event, offer, propose, signal};
+use super::moves::{CONVERSATIONS, Move, SESSIONS, feature, moves, pick, reply};
 use super::script::{World, ready};
-use super::values::{OTHER, OWN, conversation_of, status_error};
+use super::values::{OTHER, OWN, status_error};
 use crate::genesys::CloudEvent;
 use crate::genesys::id::{ConversationId, SessionId};
 use crate::genesys::model::Conversation;
-use crate::genesys::rest::{
-    FeatureRequest, ParticipantPatch, RestError, RestReply, RestRequest, SoftphoneDestination,
-};
+use crate::genesys::rest::{ParticipantPatch, RestReply, RestRequest};
 use crate::genesys::signal::{Candidate, Reason, Signal};
 use crate::media::{ConnectionState, MediaError, PeerEvent};
 use crate::softphone::acts::Act;
@@ -16,33 +15,11 @@ use crate::softphone::event::Event;
 use crate::softphone::requests::Purpose;
 use crate::softphone::select::own_call;
 use crate::softphone::{
-    Command, CommandId, ConsultAction, Input, MediaCommand, MediaHandling, Output, RequestId,
-    SoftphoneConfig, SpeakTo, TransferMode, TransferTarget,
+    Command, CommandId, Input, MediaCommand, MediaHandling, Output, RequestId, SoftphoneConfig,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-/// What the random world can do next.
-#[derive(Clone, Debug)]
-enum Move {
-    Cloud(u8, u8),
-    Command(u8, u8),
-    Rest(u8, u8),
-    Peer(u8, u8),
-    Wait(u32),
-}
-
-fn moves() -> impl Strategy<Value = Vec<Move>> {
-    let one = prop_oneof![
-        6 => (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Move::Cloud(a, b)),
-        3 => (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Move::Command(a, b)),
-        3 => (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Move::Rest(a, b)),
-        3 => (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Move::Peer(a, b)),
-        2 => prop_oneof![0u32..1_000, 0u32..90_000].prop_map(Move::Wait),
-    ];
-    proptest::collection::vec(one, 1..60)
-}
 
 /// Follows all that comes out, and complains about what must not.
 struct Judge {
@@ -58,13 +35,6 @@ struct Judge {
     /// Whether the cloud's last word on a conversation was its end.
     ended: BTreeMap<ConversationId, bool>,
     reinvites: bool,
-}
-
-const SESSIONS: [&str; 3] = ["S1", "S2", "S3"];
-const CONVERSATIONS: [&str; 2] = ["C1", "C2"];
-
-fn pick<'a>(list: &[&'a str], by: u8) -> &'a str {
-    list[usize::from(by) % list.len()]
 }
 
 impl Judge {
@@ -446,88 +416,6 @@ impl Judge {
         assert_eq!(self.shown, BTreeSet::new(), "the phone still shows calls");
         let unended = self.started.iter().find(|(_, times)| **times != 0);
         assert_eq!(unended, None, "started, and never ended");
-    }
-}
-
-fn feature(what: u8, conversation: ConversationId, flag: bool) -> Command {
-    let action = [
-        ConsultAction::Complete,
-        ConsultAction::Cancel,
-        ConsultAction::SpeakTo(SpeakTo::Both),
-    ];
-    match what / 20 {
-        0..=2 => Command::Transfer {
-            conversation,
-            to: TransferTarget::User("U2".to_owned()),
-            mode: if flag {
-                TransferMode::Blind
-            } else {
-                TransferMode::Consult
-            },
-        },
-        3..=5 => Command::Consult {
-            conversation,
-            action: action[usize::from(what) % 3],
-        },
-        6 | 7 => Command::Record {
-            conversation,
-            paused: flag,
-        },
-        8 => Command::AddParticipants {
-            conversation,
-            participants: vec![SoftphoneDestination {
-                address: "1002".into(),
-                name: None,
-                user_id: None,
-                queue_id: None,
-            }],
-        },
-        9 | 10 => Command::Merge {
-            conversation,
-            others: vec![pick(&CONVERSATIONS, what).into()],
-        },
-        _ => Command::RemoveParticipant {
-            conversation,
-            participant: if flag { "P-far" } else { "P" }.into(),
-        },
-    }
-}
-
-fn reply(body: &RestRequest, how: u8) -> Result<RestReply, RestError> {
-    match (body, how % 8) {
-        (_, 0) => Err(status_error(500)),
-        (_, 1) => Err(status_error(404)),
-        (RestRequest::Feature(request), how) => Ok(match **request {
-            FeatureRequest::Consult { .. } => RestReply::Consulting {
-                destination: (how > 4).then(|| "P2".into()),
-            },
-            FeatureRequest::WrapUpCodes { .. } => RestReply::WrapUpCodes(Vec::new()),
-            _ => RestReply::Done,
-        }),
-        (RestRequest::PlaceCall(_), _) => Ok(RestReply::CallPlaced {
-            id: pick(&CONVERSATIONS, how / 8).into(),
-            self_uri: String::new(),
-        }),
-        (RestRequest::Conversation { conversation }, how) => {
-            let state = [
-                "alerting in",
-                "connected in",
-                "connected out",
-                "terminated in",
-            ];
-            let line = format!("{conversation} {}", pick(&state, how));
-            let words: Vec<&str> = line.split_whitespace().collect();
-            Ok(RestReply::Conversation(Box::new(conversation_of(&words))))
-        }
-        (RestRequest::ActiveCalls, 2..=4) => {
-            Ok(RestReply::Conversations(vec![conversation_of(&[
-                pick(&CONVERSATIONS, how / 8),
-                "connected",
-                "in",
-            ])]))
-        }
-        (RestRequest::ActiveCalls, _) => Ok(RestReply::Conversations(Vec::new())),
-        _ => Ok(RestReply::Done),
     }
 }
 
