@@ -181,7 +181,6 @@ impl Softphone {
                     reconnecting,
                 });
             }
-            CloudEvent::IceServers(_) => {} // The runtime gives them to new peer connections.
             CloudEvent::Signal(signal) => self.on_signal(signal),
             CloudEvent::Conversation(event) => self.on_conversation_event(*event),
             CloudEvent::Station(event) => self.on_station_event(&event),
@@ -196,8 +195,9 @@ impl Softphone {
                 configured,
                 client_type,
             }),
-            // These are the runtime's: the page and the display ask a person.
-            CloudEvent::LoggedIn { .. }
+            // These are the runtime's: it gives servers to new peer connections, and page and display ask a person.
+            CloudEvent::IceServers(_)
+            | CloudEvent::LoggedIn { .. }
             | CloudEvent::LoginNeeded(_)
             | CloudEvent::StationChoice(_)
             | CloudEvent::StationTrouble(_) => {}
@@ -287,6 +287,10 @@ impl Softphone {
         for id in &calls {
             self.gone(id);
         }
+        // What the next user must neither see nor inherit.
+        self.forget_wrap_ups();
+        self.handling = self.config.media_handling;
+        self.persistent_event = None;
         self.on_station(None);
         self.streaming = false;
         self.identity = None;

@@ -241,9 +241,10 @@ fn recording(known: &Known) -> Option<RecordingState> {
 /// What the cloud wants after the call, if anything.
 pub(super) fn wrap_up_view(participant: &Participant) -> Option<WrapUpView> {
     let prompt = participant.wrapup_prompt.clone();
-    participant.wrapup_required.then(|| WrapUpView {
+    let view = WrapUpView {
         mandatory: matches!(prompt.as_deref(), Some("mandatory" | "forcedTimeout")),
         timeout_ms: participant.wrapup_timeout_ms,
         prompt,
-    })
+    };
+    participant.wrapup_required.then_some(view)
 }

@@ -77,6 +77,13 @@ impl Softphone {
         }
     }
 
+    /// Somebody else uses the phone now.
+    pub(super) fn forget_wrap_ups(&mut self) {
+        while let Some(id) = self.after.front().map(|after| after.conversation.clone()) {
+            self.wrap_up_over(&id);
+        }
+    }
+
     pub(super) fn ask_wrap_up_codes(
         &mut self,
         command: CommandId,

@@ -293,13 +293,13 @@ fn call(conversation: &ConversationId) -> String {
 mod tests {
     use super::*;
 
-    fn check(request: &FeatureRequest, line: &str, body: Value) {
+    fn check(request: &FeatureRequest, line: &str, body: &Value) {
         let http = http(request);
         assert_eq!(http.describe(), line);
         let sent = http
             .body
             .map_or(Value::Null, |body| serde_json::from_slice(&body).unwrap());
-        assert_eq!(sent, body, "{line}");
+        assert_eq!(&sent, body, "{line}");
     }
 
     #[test]
@@ -343,7 +343,7 @@ mod tests {
                 to,
                 endpoint,
             };
-            check(&request, line, body);
+            check(&request, line, &body);
         }
     }
 
@@ -384,7 +384,7 @@ mod tests {
                 consulting: "U".into(),
                 endpoint,
             };
-            check(&request, &format!("POST /{object}/{path}"), body);
+            check(&request, &format!("POST /{object}/{path}"), &body);
         }
     }
 
@@ -466,7 +466,7 @@ mod tests {
                 json!({"code": "W1", "notes": "called back"}),
             ),
         ] {
-            check(&request, line, body);
+            check(&request, line, &body);
         }
     }
 }

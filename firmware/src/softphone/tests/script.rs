@@ -213,6 +213,7 @@ impl World {
                 reason: "silent socket".to_owned(),
                 reconnecting: !words.has("for-good"),
             }),
+            "logged-out" => cloud(CloudEvent::LoggedOut),
             "ready" => cloud(CloudEvent::Ready(Box::new(identity(station(words))))),
             "cloud-failed" => cloud(CloudEvent::Failed {
                 error: match words.at(1) {

@@ -1,5 +1,6 @@
 //! Outputs as one line of text each.
 
+use crate::genesys::id::ConversationId;
 use crate::genesys::rest::{
     Endpoint, FeatureRequest, ParticipantPatch, RestRequest, TransferTarget,
 };
@@ -147,7 +148,7 @@ fn feature(request: &FeatureRequest) -> String {
             conversation,
             others,
         } => {
-            let others: Vec<&str> = others.iter().map(|id| id.as_str()).collect();
+            let others: Vec<&str> = others.iter().map(ConversationId::as_str).collect();
             format!("PATCH conference {conversation} {}", others.join(" "))
         }
         FeatureRequest::Recording {
