@@ -10,12 +10,14 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use qrcodegen::{QrCode, QrCodeEcc};
 use serde::Deserialize;
 use serde_json::json;
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
         .route("/api/v1/login", get(login))
+        .route("/api/v1/login/code.svg", get(code))
         .route("/api/v1/login/start", post(start))
         .route("/api/v1/login/finish", post(finish))
         .route("/api/v1/logout", post(log_out))
@@ -28,6 +30,42 @@ pub(super) fn routes() -> Router<Api> {
 
 async fn login(State(api): State<Api>) -> Answer {
     Ok(Json(api.ask(|reply| Request::Login { reply }).await?).into_response())
+}
+
+/// The display's QR code, for who sees the page and has a mobile phone.
+async fn code(State(api): State<Api>) -> Answer {
+    let login = api.ask(|reply| Request::Login { reply }).await?;
+    let link = login.link.unwrap_or_default();
+    let code = Some(link.expose())
+        .filter(|link| !link.is_empty())
+        .and_then(|link| QrCode::encode_text(link, QrCodeEcc::Medium).ok());
+    let Some(code) = code else {
+        return Err(refuse(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "nobody has to log in, or the page is for this machine only",
+        )
+        .into());
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "image/svg+xml"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, drawn(&code)).into_response())
+}
+
+/// As SVG, with the quiet zone of four modules (ISO/IEC 18004 section 6.3.8).
+fn drawn(code: &QrCode) -> String {
+    let size = code.size();
+    let side = size + 8;
+    let dark: String = (0..size)
+        .flat_map(|y| (0..size).map(move |x| (x, y)))
+        .filter(|(x, y)| code.get_module(*x, *y))
+        .map(|(x, y)| format!("M{} {}h1v1h-1z", x + 4, y + 4))
+        .collect();
+    format!(
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h{side}v{side}H0z"/><path d="{dark}"/></svg>"##
+    )
 }
 
 /// The address to log in at, for the browser that asks.
@@ -177,4 +215,50 @@ pub(super) fn of_station(trouble: &StationTrouble) -> Response {
         _ => (StatusCode::CONFLICT, "conflict"),
     };
     refuse(status, kind, trouble.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_has_its_quiet_zone_and_every_dark_module() {
+        let code = QrCode::encode_text("HTTPS://DESK-7:8321/L/7F3K9Q", QrCodeEcc::Medium)
+            .expect("short enough");
+        let size = code.size();
+        let dark = (0..size * size)
+            .filter(|at| code.get_module(at % size, at / size))
+            .count();
+        let svg = drawn(&code);
+        assert_eq!(svg.matches("h1v1h-1z").count(), dark);
+        assert!(svg.contains(&format!("0 0 {0} {0}", size + 8)), "{svg}");
+        // The finder pattern's corner, four modules in.
+        assert!(svg.contains("M4 4h1"), "{svg}");
+    }
+
+    /// An error's text may quote what a stranger sent.
+    #[test]
+    fn what_is_told_cannot_be_markup() {
+        assert_eq!(escaped("<b>&"), "&lt;b&gt;&amp;");
+    }
+
+    #[test]
+    fn errors_of_login_and_stations_have_their_status() {
+        for (error, status) in [
+            (LoginError::NotConfigured, 409),
+            (LoginError::TokenFile, 409),
+            (LoginError::Unknown, 400),
+            (LoginError::NoCode, 400),
+            (LoginError::Randomness, 500),
+        ] {
+            assert_eq!(of_login(&error).status(), status, "{error}");
+        }
+        for (trouble, status) in [
+            (StationTrouble::NoUser, 409),
+            (StationTrouble::Missing, 404),
+            (StationTrouble::Unknown, 404),
+        ] {
+            assert_eq!(of_station(&trouble).status(), status, "{trouble}");
+        }
+    }
 }

@@ -58,6 +58,9 @@ pub struct LoginStatus {
     /// The phone's page for the network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// What the code on the display says, if others than this machine can go there. Only in `GET /login/code.svg`.
+    #[serde(skip)]
+    pub link: Option<Private>,
     /// Why nobody can log in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,

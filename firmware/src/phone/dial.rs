@@ -4,6 +4,7 @@
 //! press on a first `0` makes it `+`.
 
 use super::calls::Call;
+use super::list::List;
 use super::machine::{Activity, Phone};
 use super::number::readable;
 use super::outcomes::Asked;
@@ -427,7 +428,7 @@ impl Phone {
     }
 
     fn dial_key_pressed(&mut self, now: Instant, key: char) {
-        if self.shown_list().is_some_and(|list| list.takes_digits()) {
+        if self.shown_list().is_some_and(List::takes_digits) {
             self.list_digit(now, key);
             return;
         }

@@ -173,10 +173,10 @@ impl Phone {
     /// A digit chooses the row of that number.
     pub(super) fn list_digit(&mut self, now: Instant, digit: char) {
         let row = digit.to_digit(10).and_then(|digit| digit.checked_sub(1));
-        if let (Some(row), Some(List { kind, .. })) = (row, self.shown_list()) {
-            if let Some(row) = self.rows(kind).into_iter().nth(row as usize) {
-                self.choose(now, row.choice);
-            }
+        if let (Some(row), Some(List { kind, .. })) = (row, self.shown_list())
+            && let Some(row) = self.rows(kind).into_iter().nth(row as usize)
+        {
+            self.choose(now, row.choice);
         }
     }
 

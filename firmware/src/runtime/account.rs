@@ -23,6 +23,8 @@ const CODE_LETTERS: usize = 6;
 pub(super) struct Account {
     /// On the display while somebody has to log in.
     code: String,
+    /// What its QR code says.
+    link: Private,
     /// The station that was taken away.
     lost: Option<StationSummary>,
     /// The stations as last listed.
@@ -112,9 +114,10 @@ impl Runtime {
             .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
             .collect();
         let address = format!("{}/L/{}", self.page_address(), self.account.code);
+        // Capitals take less room in a code, and neither scheme nor host nor our path minds.
+        self.account.link = Private::from(address.to_uppercase());
         Invitation {
-            // Capitals take less room in a code, and neither scheme nor host nor our path minds.
-            link: Private::from(address.to_uppercase()),
+            link: self.account.link.clone(),
             address: address
                 .strip_prefix("http://")
                 .map_or(address.clone(), str::to_owned),
@@ -251,6 +254,9 @@ impl Runtime {
             LoginState::Needed(need) => {
                 status.state = "needed";
                 status.address = Some(self.page_address());
+                let is_public = !self.panel.address().ip().is_loopback();
+                let is_open = is_public && !self.account.code.is_empty();
+                status.link = is_open.then(|| self.account.link.clone());
                 status.reason = Some(match need {
                     LoginNeed::Nobody => "nobody",
                     LoginNeed::LoggedOut => "loggedOut",

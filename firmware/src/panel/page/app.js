@@ -105,8 +105,17 @@ function showLogin(login) {
     // The link is fetched ahead, so that following it is a plain click.
     loginShown = true;
     beginLogin();
+    tryTo(showLoginCode());
   }
   if (login.state !== "needed") loginShown = false;
+}
+
+// With the key, which an image of its own could not send.
+async function showLoginCode() {
+  const answer = await call("/api/v1/login/code.svg");
+  const image = byId("login-code");
+  image.hidden = !answer.ok;
+  if (answer.ok) image.src = URL.createObjectURL(await answer.blob());
 }
 
 const beginLogin = () => tryTo(post("/api/v1/login/start").then(({ url }) => { byId("login-link").href = url; }));
