@@ -56,7 +56,7 @@ window.ear = {
   });`;
   const ready = context.audioWorklet.addModule(URL.createObjectURL(new Blob([module], { type: 'text/javascript' })));
 
-  const listen = async (track) => {
+  const listen = async (track, peer) => {
     await ready;
     await context.resume();
     const stream = new MediaStream([track]);
@@ -74,6 +74,7 @@ window.ear = {
     source.connect(meter);
     source.connect(first);
     window.ear.meter = meter;
+    window.ear.metered = peer;
   };
 
   const Native = window.RTCPeerConnection;
@@ -83,14 +84,15 @@ window.ear = {
       window.ear.peers.push(this);
       this.addEventListener('track', ({ track }) => {
         this.heard = true;
-        listen(track);
+        listen(track, this);
       });
     }
 
     close() {
       super.close();
-      // What the meter holds of this call is not what the next one hears.
-      if (this.heard) window.ear.meter = null;
+      // What the meter holds of this call is not what the next one hears; a call that took this
+      // one's place keeps its own.
+      if (window.ear.metered === this) window.ear.meter = null;
     }
   };
 }

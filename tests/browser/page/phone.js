@@ -4,6 +4,7 @@
 const EVENTS = [
   'ready', 'connected', 'disconnected', 'pendingSession', 'cancelPendingSession',
   'handledPendingSession', 'sessionStarted', 'sessionEnded', 'conversationUpdate', 'sdkError',
+  'station', 'concurrentSoftphoneSessionsEnabled',
 ];
 
 window.phone = {
@@ -11,8 +12,8 @@ window.phone = {
   events: [],
   waiting: [],
 
-  /** Makes and initializes the SDK. */
-  async start(token) {
+  /** Makes and initializes the SDK; `options` are added to its configuration. */
+  async start(token, options = {}) {
     const { default: Sdk } = window.GenesysCloudWebrtcSdk;
     this.sdk = new Sdk({
       accessToken: token,
@@ -21,6 +22,7 @@ window.phone = {
       logLevel: 'debug',
       // A steady tone is no speech: whatever cleans speech would take it away.
       defaults: { micAutoGainControl: false, micEchoCancellation: false, micNoiseSuppression: false },
+      ...options,
     });
     for (const name of EVENTS) this.sdk.on(name, (...details) => this.happened(name, details));
     await this.sdk.initialize();
@@ -77,6 +79,10 @@ function plain(name, value) {
     };
   }
   if (name === 'sdkError') return { type: value.type, message: value.message };
+  if (name === 'station') {
+    const { id, webRtcCallAppearances } = value.station ?? {};
+    return { action: value.action, id, webRtcCallAppearances };
+  }
   if (typeof value !== 'object') return { value };
   const { id, sessionId, conversationId, sessionType, autoAnswer, condition, reconnecting } = value;
   return { id: id ?? sessionId, conversationId, sessionType, autoAnswer, condition, reconnecting };

@@ -19,6 +19,7 @@ export class Offhook {
     const state = join(folder, 'state');
     await mkdir(state);
     const capture = join(folder, 'capture.wav');
+    const playback = join(folder, 'playback.wav');
     await writeFile(capture, toneWav(CAPTURE.hz, CAPTURE.dbfs));
     const listen = `127.0.0.1:${await freePort()}`;
     const config = join(folder, 'offhook.toml');
@@ -30,7 +31,7 @@ export class Offhook {
         token_file: user.tokenFile,
       },
       board: { name: 'desktop' },
-      audio: { capture: `wav:${capture}`, playback: `wav:${join(folder, 'playback.wav')}` },
+      audio: { capture: `wav:${capture}`, playback: `wav:${playback}` },
       api: { listen },
       state: { dir: state },
     };
@@ -42,7 +43,7 @@ export class Offhook {
       RUST_LOG: process.env.RUST_LOG ?? 'info',
     });
     const phone = Object.assign(new Offhook(), {
-      child, folder, user, capture: CAPTURE, api: `http://${listen}/api/v1`,
+      child, folder, user, capture: CAPTURE, playback, api: `http://${listen}/api/v1`,
     });
     const early = child.ended.then((how) => {
       throw new Error(`the phone ended: ${JSON.stringify(how)}\n${child.errors}`);
@@ -70,6 +71,17 @@ export class Offhook {
       } catch {
         return false; // it does not listen yet
       }
+    });
+  }
+
+  /** Waits until it shows, or does not show, a call as wanted: `fits` gets it, or nothing. */
+  shows(id, what, fits) {
+    let calls;
+    return until(`the phone shows ${what}`, async () => {
+      calls = await this.ask('GET', '/calls');
+      return fits(calls.find((call) => call.conversationId === id));
+    }).catch((error) => {
+      throw new Error(`${error.message}\n${JSON.stringify(calls)}`);
     });
   }
 

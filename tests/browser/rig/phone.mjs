@@ -6,11 +6,12 @@ import { until, within } from './wait.mjs';
 
 export class SdkPhone {
   /** Opens the page and initializes the SDK for a user of the simulator. */
-  static async start(browser, user) {
+  static async start(browser, user, options = {}) {
     const log = [];
     const page = await browser.open('/sdk.html', log);
     const phone = Object.assign(new SdkPhone(), { page, log, user });
-    await phone.within('the SDK initializes', page.evaluate((token) => window.phone.start(token), user.token));
+    const start = ([token, options]) => window.phone.start(token, options);
+    await phone.within('the SDK initializes', page.evaluate(start, [user.token, options]));
     return phone;
   }
 
@@ -55,6 +56,30 @@ export class SdkPhone {
       const heard = await this.page.evaluate(() => window.ear.hears());
       return Math.abs(heard.hz - hz) < 5 && heard.purity > 0.9 && heard.dbfs > -40 && heard;
     });
+  }
+
+  /** Takes a call and waits until its far end is heard. Returns the pending session. */
+  async answers(conversationId, hz) {
+    const pending = await this.event('pendingSession', { conversationId });
+    await this.call('acceptPendingSession', { conversationId });
+    await this.event('sessionStarted', { conversationId });
+    await this.hears(hz);
+    return pending.detail;
+  }
+
+  /** Ends a call, and waits until the SDK says so. */
+  async ends(conversationId) {
+    await this.call('endSession', { conversationId });
+    await this.event('sessionEnded', { conversationId });
+  }
+
+  /** How often an event was told. */
+  count(name, fits = {}) {
+    return this.page.evaluate(
+      ([name, fits]) => window.phone.events.filter((event) => event.name === name
+        && Object.entries(fits).every(([key, value]) => event.detail?.[key] === value)).length,
+      [name, fits],
+    );
   }
 
   /** Waits until the page hears nothing. */

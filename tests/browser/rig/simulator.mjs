@@ -61,6 +61,29 @@ export class Simulator {
     return this.ask('POST', `/sim/calls/${id}/${verb}`);
   }
 
+  /** Something goes wrong; `fault` is a `Fault`. */
+  inject(fault) {
+    return this.ask('POST', '/sim/faults', fault);
+  }
+
+  /** A user's sessions that are not over. */
+  sessions(user) {
+    return this.ask('GET', `/sim/users/${user.userId}/sessions`);
+  }
+
+  /** Waits until the sessions of a user satisfy a condition. */
+  untilSessions(user, what, condition) {
+    return until(what, async () => {
+      const sessions = await this.sessions(user);
+      return condition(sessions) && sessions;
+    });
+  }
+
+  /** Waits until a call is over. */
+  untilOver(id) {
+    return this.untilCall(id, 'over', ({ state }) => /disconnected|terminated/.test(state));
+  }
+
   /** Waits until the report of a call satisfies a condition. */
   untilCall(id, what, condition) {
     let report;

@@ -39,7 +39,7 @@ pub struct User {
     pub associated_since: Duration,
     /// The user's default station, if any.
     pub default_station: bool,
-    /// The resource bound last, given again to a client that asks for none.
+    /// The resource that was chosen last for a client that asked for none; it gets it again.
     pub last_resource: Option<String>,
     /// More stations that are the user's.
     pub spare_stations: Vec<String>,

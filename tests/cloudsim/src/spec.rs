@@ -120,7 +120,7 @@ pub struct UserSpec {
     pub line_appearances: u32,
     /// `webRtcPersistentEnabled` of the station.
     pub persistent: bool,
-    /// A persistent connection is set up as soon as a client asks for its events.
+    /// A persistent connection is set up as soon as a client is ready for it.
     pub eager: bool,
     /// A shared session is offered again, with the same ICE and the new conversation, for each
     /// call it comes to serve (genesys-protocol 5.7).
@@ -133,6 +133,10 @@ pub struct UserSpec {
     pub force_turn: bool,
     /// Relays that extdisco tells.
     pub turn: Vec<TurnServer>,
+    /// Whether the server pings clients that ask for it; else it refuses.
+    pub server_pings: bool,
+    /// Whether what goes to the bare JID comes back to its sender (genesys-protocol 6.12).
+    pub echo: bool,
     /// Inbound proposes say `inin-autoanswer="true"`.
     pub auto_answer: bool,
     /// Whether a missing metadata request is a violation. Streaming clients before 19 send none.
@@ -153,6 +157,8 @@ impl Default for UserSpec {
             spare_stations: 0,
             force_turn: false,
             turn: Vec::new(),
+            server_pings: true,
+            echo: true,
             auto_answer: false,
             expects_metadata: true,
             token_seconds: 86_399,

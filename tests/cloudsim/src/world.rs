@@ -109,14 +109,15 @@ impl World {
     }
 
     /// Persistent connections that are to be there before the first call: once for each channel
-    /// on which a client asks for their events.
+    /// on which a client asks for news of the station, which is the last thing every client does
+    /// to get ready (9.2.4 of the SDK never asks for `persistentconnection`).
     fn set_up_eagerly(&mut self) {
         let due: Vec<(String, String)> = self
             .directory
             .users()
             .filter(|user| user.spec.eager && user.spec.persistent && user.associated)
             .filter_map(|user| {
-                let topic = format!("v2.users.{}.persistentconnection", user.id);
+                let topic = format!("v2.users.{}.station", user.id);
                 let channels = self.channels.subscribers(self.now, &topic);
                 let there = |channel: &str| {
                     let mut sockets = self.sockets.values();

@@ -19,7 +19,7 @@
 //! | `POST /sim/calls/{C}/parties/{party}/{verb}` | `answer`, `hangup`; party: participant id or address |
 //! | `POST /sim/calls` | `InboundSpec` -> 201 `{"conversationId"}` |
 //! | `GET /sim/calls`, `GET /sim/calls/{C}` | `CallReport`s |
-//! | `POST /sim/calls/{C}/{verb}` | `answer`, `hangup`, `retract`, `hold`, `resume`, `mute`, `unmute`, `reinvite` |
+//! | `POST /sim/calls/{C}/{verb}` | `answer`, `hangup`, `retract`, `hold`, `resume`, `mute`, `unmute`, `reinvite`, `reinvite-proposed` |
 //! | `POST /sim/calls/{C}/far-end` | `{"farEnd":"tone:440"}` |
 //! | `POST /sim/calls/{C}/reoffer` | `{"iceRestart":bool,"direction":"sendrecv"}` |
 //! | `GET /sim/calls/{C}/recording.wav` | what the far end heard |
@@ -191,6 +191,7 @@ async fn verb(
         "mute" => handle.mute(&id, true)?,
         "unmute" => handle.mute(&id, false)?,
         "reinvite" => handle.reinvite(&id)?,
+        "reinvite-proposed" => handle.reinvite_with(&id, true)?,
         _ => {
             let message = format!("there is no verb {verb:?} for a call");
             return Err(Refusal(StatusCode::NOT_FOUND, message));

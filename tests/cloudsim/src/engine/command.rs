@@ -268,11 +268,17 @@ impl Engine {
     }
 
     /// Replaces the session by a new one with new ICE (genesys-protocol 5.7): the phone must
-    /// take it without asking and end the old one.
+    /// take it without asking and end the old one. `propose`: it is proposed before.
     ///
     /// # Errors
     /// [`CommandError::Conflict`] if there is no session to replace.
-    pub fn reinvite(&mut self, id: &str, newest_resource: &str) -> Result<(), CommandError> {
+    pub fn reinvite(
+        &mut self,
+        now: Duration,
+        id: &str,
+        newest_resource: &str,
+        propose: bool,
+    ) -> Result<(), CommandError> {
         let old = self.running_session(id)?;
         let Some(participant) = self.sessions.get(&old).map(|one| one.participant.clone()) else {
             return Err(CommandError::Conflict("there is no session".into()));
@@ -295,7 +301,11 @@ impl Engine {
             // The call is connected already: media on the new session changes no state.
             session.established = true;
         }
-        self.prepare(&new, newest_resource);
+        if propose {
+            self.propose(now, &new);
+        } else {
+            self.prepare(&new, newest_resource);
+        }
         Ok(())
     }
 

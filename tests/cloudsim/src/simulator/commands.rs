@@ -179,6 +179,14 @@ impl Handle {
     /// # Errors
     /// If there is none, or nobody to offer to.
     pub fn reinvite(&self, id: &str) -> Result<()> {
+        self.reinvite_with(id, false)
+    }
+
+    /// The same, with a propose before the offer if wanted.
+    ///
+    /// # Errors
+    /// If there is none, or nobody to offer to.
+    pub fn reinvite_with(&self, id: &str, propose: bool) -> Result<()> {
         let user = self
             .report(id)
             .ok_or_else(|| anyhow!("no call {id}"))?
@@ -187,7 +195,7 @@ impl Handle {
             let resource = world
                 .newest_resource(&user)
                 .ok_or_else(|| anyhow!("no client is connected to re-invite"))?;
-            world.engine.reinvite(id, &resource)?;
+            world.engine.reinvite(world.now, id, &resource, propose)?;
             world.log(LogKind::Control, Some(&user), format!("{id}: re-invite"));
             Ok(())
         })

@@ -203,6 +203,10 @@ impl World {
             return self.refuse(request, "modify", "bad-request");
         };
         let subscribes = verb.name == "subscribe";
+        let spec = self.directory.user(request.user).map(|user| &user.spec);
+        if node == SERVER_PINGS && spec.is_some_and(|spec| !spec.server_pings) {
+            return self.refuse(request, "cancel", "feature-not-implemented");
+        }
         if node == SERVER_PINGS {
             let due = subscribes.then(|| self.now + self.options.timing.ping_every);
             if let Some(socket) = self.sockets.get_mut(&request.socket) {

@@ -72,10 +72,13 @@ impl World {
     fn relay(&mut self, user: &str, full: &str, bare: &str, id: Option<&str>, child: &Element) {
         let head = attributes(&[("from", Some(full)), ("to", Some(bare)), ("id", id)]);
         let text = format!("<message xmlns=\"{CLIENT}\"{head}>{}</message>", child.raw);
+        let spec = self.directory.user(user).map(|user| &user.spec);
+        let echo = spec.is_none_or(|spec| spec.echo);
         let sockets: Vec<u64> = self
             .sockets
             .values()
             .filter(|socket| socket.user == user && socket.full.is_some())
+            .filter(|socket| echo || socket.full.as_deref() != Some(full))
             .map(|socket| socket.id)
             .collect();
         for socket in sockets {

@@ -110,21 +110,23 @@ impl World {
         let wanted = bind
             .child("resource", BIND)
             .map(|resource| resource.text.trim().to_owned());
-        let resource = wanted
-            .filter(|resource| !resource.is_empty())
-            .unwrap_or_else(|| {
-                let known = self.channels.channel(self.now, &channel);
-                known
-                    .and_then(|channel| channel.resource.clone())
-                    .or_else(|| self.directory.user(&user)?.last_resource.clone())
-                    .unwrap_or_else(|| Uuid::new_v4().to_string())
-            });
+        let wanted = wanted.filter(|resource| !resource.is_empty());
+        let chosen_here = wanted.is_none();
+        let resource = wanted.unwrap_or_else(|| {
+            let known = self.channels.channel(self.now, &channel);
+            known
+                .and_then(|channel| channel.resource.clone())
+                .or_else(|| self.free_resource(&user))
+                .unwrap_or_else(|| Uuid::new_v4().to_string())
+        });
         let Some(found) = self.directory.user_mut(&user) else {
             return;
         };
         let bare = found.bare.clone();
         let full = format!("{bare}/{resource}");
-        found.last_resource = Some(resource.clone());
+        if chosen_here {
+            found.last_resource = Some(resource.clone());
+        }
         if let Some(channel) = self.channels.channel_mut(&channel) {
             channel.resource = Some(resource);
         }
@@ -143,6 +145,17 @@ impl World {
             self.system_node(other, "no_longer_subscribed");
             self.hang_up(other);
         }
+    }
+
+    /// The resource this server last chose for a client of the user, unless another client has
+    /// it now.
+    fn free_resource(&self, user: &str) -> Option<String> {
+        let resource = self.directory.user(user)?.last_resource.clone()?;
+        let taken = self.sockets.values().any(|socket| {
+            let full = socket.full.as_deref();
+            socket.user == user && full.is_some_and(|full| full.ends_with(&format!("/{resource}")))
+        });
+        (!taken).then_some(resource)
     }
 
     fn wrong(&mut self, id: u64, element: &Element, name: &str, ns: &str) {

@@ -16,14 +16,14 @@ const FORMS: [Form; 2] = [Form::SdpOverXmpp, Form::Jingle];
 const CRLF: &str = "\r\n";
 
 /// A phone in a call: it has answered, and its media is up.
-struct InCall {
+pub struct InCall {
     session: String,
     peer: String,
     _media: Peer,
 }
 
 /// From the propose to media that both sides see, as a phone has to do it.
-async fn answer(client: &mut Client, form: Form, call: &str) -> InCall {
+pub async fn answer(client: &mut Client, form: Form, call: &str) -> InCall {
     let (message, propose) = client.propose().await;
     assert_eq!(propose.attribute("inin-cid"), Some(call));
     let wanted = (form == Form::SdpOverXmpp).then_some("true");
@@ -48,7 +48,7 @@ async fn accept(client: &mut Client, session: &str) {
     assert_eq!(echo.attribute("from"), Some(client.full.as_str()));
 }
 
-async fn answer_rpc(client: &mut Client, session: String, peer: String, call: &str) -> InCall {
+pub async fn answer_rpc(client: &mut Client, session: String, peer: String, call: &str) -> InCall {
     let (iq, offer) = client.rpc("offer").await;
     assert_eq!(iq.attribute("from"), Some(peer.as_str()));
     assert_eq!(iq.attribute("to"), Some(client.full.as_str()));
@@ -197,7 +197,7 @@ fn line(sdp: &str, key: &str) -> String {
         .to_owned()
 }
 
-async fn post_metadata(client: &Client, call: &str, own: &Value) {
+pub async fn post_metadata(client: &Client, call: &str, own: &Value) {
     let path = format!(
         "conversations/calls/{call}/communications/{}/metadata",
         own["calls"][0]["id"].as_str().unwrap()

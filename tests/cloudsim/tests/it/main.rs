@@ -10,3 +10,4 @@ mod faults;
 mod login;
 mod peer;
 mod rest;
+mod several;

@@ -315,7 +315,7 @@ fn a_reinvite_replaces_the_session_and_is_repeated() {
     rig.patch(&call, hold).unwrap();
     rig.wait(10);
     rig.seen();
-    rig.engine.reinvite(&call, FULL).unwrap();
+    rig.engine.reinvite(rig.now, &call, FULL, false).unwrap();
     rig.settle();
     assert_ne!(rig.session(&call), old);
     rig.leg(&call, LegInput::Offer(OFFER.into()));
@@ -361,7 +361,7 @@ fn a_reinvite_replaces_the_session_and_is_repeated() {
 #[test]
 fn a_replaced_session_ends_with_its_call() {
     let (mut rig, call) = Rig::talking(Form::SdpOverXmpp);
-    rig.engine.reinvite(&call, FULL).unwrap();
+    rig.engine.reinvite(rig.now, &call, FULL, false).unwrap();
     rig.take_offer(&call);
     rig.connect(&call);
     rig.seen();
