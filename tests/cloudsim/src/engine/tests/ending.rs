@@ -1,6 +1,7 @@
 //! Mute, hold, renegotiation, and all the ways a call ends.
 
 use super::*;
+use crate::gateway::Direction;
 use crate::spec::InboundPurpose;
 
 const HANG_UP: ParticipantPatch = ParticipantPatch {
@@ -377,5 +378,32 @@ fn a_replaced_session_ends_with_its_call() {
             &["event terminated"]
         ]
         .concat()
+    );
+}
+
+/// genesys-protocol 5.4: the far side restarts by a transport-info with new credentials, and a
+/// second session-initiate has to be refused.
+#[test]
+fn a_jingle_session_restarts_its_ice_by_transport_info() {
+    let (mut rig, call) = Rig::talking(Form::Jingle);
+    let restart = || SignalKind::IceRestart("uf".into(), "pw".into());
+    rig.engine
+        .reoffer(&call, true, Direction::SendRecv)
+        .unwrap();
+    rig.settle();
+    rig.leg(&call, LegInput::Offer(OFFER.replace("8hhY", "new1")));
+    rig.says(&call, restart());
+    let lines = rig.seen();
+    assert_eq!(lines[1..], ["transport-info -> phone", "leg answer"]);
+    rig.engine
+        .reoffer(&call, false, Direction::SendRecv)
+        .unwrap();
+    rig.settle();
+    assert_eq!(rig.seen(), ["offer reinvite=false -> phone"]);
+    rig.says(&call, restart());
+    let broken = rig.violations();
+    assert!(
+        broken.len() == 1 && broken[0].contains("not restarted"),
+        "{broken:?}"
     );
 }

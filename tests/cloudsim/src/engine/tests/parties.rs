@@ -1,7 +1,7 @@
 //! Transfers, consultations, conferences, recording and wrap-up.
 
 use super::*;
-use crate::gateway::Mix;
+use crate::gateway::{LegConfig, Mix};
 
 fn outside(hz: u32, answer_after: Option<u64>) -> Guest {
     Guest::Outside {
