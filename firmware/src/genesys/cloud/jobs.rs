@@ -145,7 +145,7 @@ impl Task {
                 return Err(Leave::Hands);
             }
             Job::Who { result: Ok(_), .. } => {
-                tracing::info!("the new access token is the same user's")
+                tracing::info!("the new access token is the same user's");
             }
             Job::Who {
                 mut retry,

@@ -139,7 +139,7 @@ mod tests {
             let tokens = read(&reply(200, body)).expect(body);
             assert_eq!(tokens.access.expose(), "A");
             assert_eq!(
-                tokens.refresh.as_ref().map(|r| r.expose()),
+                tokens.refresh.as_ref().map(crate::device::Private::expose),
                 refresh,
                 "{body}"
             );

@@ -44,16 +44,14 @@ impl Session {
 
     /// The search for a station has ended; `None` when it found none, which is told elsewhere.
     pub(crate) fn station_found(&mut self, found: Option<StationSummary>) {
-        match found {
-            Some(station) => self.associated(station),
+        if let Some(station) = found {
+            self.associated(station);
+        } else if let Some(id) = self.station.clone() {
             // One that was associated meanwhile, or the unwanted one that is there.
-            None => match self.station.clone() {
-                Some(id) => self.out.push_back(Output::ReadStation(id)),
-                None => {
-                    self.station_known = true;
-                    self.announce();
-                }
-            },
+            self.out.push_back(Output::ReadStation(id));
+        } else {
+            self.station_known = true;
+            self.announce();
         }
     }
 
