@@ -4,6 +4,7 @@
 //! opening a sound device) runs in a task of its own and comes back as a wake-up.
 mod account;
 mod clock;
+mod levels;
 mod notices;
 mod peers;
 mod requests;

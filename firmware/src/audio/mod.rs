@@ -22,6 +22,7 @@ mod clock;
 mod codec;
 mod counters;
 mod engine;
+mod feedback;
 mod jitter;
 mod mixer;
 mod oscillator;
@@ -40,6 +41,7 @@ mod voice;
 mod tests;
 
 pub use engine::Engine;
+pub use feedback::Feedback;
 pub use pipeline::{AudioSetupError, Control, EngineConfig, Full, Levels, OpusConfig, pipeline};
 
 use crate::media::CodecKind;
@@ -101,6 +103,8 @@ pub struct StreamPort {
     pub inbound: RtpProducer,
     /// From the microphone.
     pub outbound: FrameConsumer,
+    /// What the far end says of what it got.
+    pub feedback: Feedback,
 }
 
 impl std::fmt::Debug for StreamPort {

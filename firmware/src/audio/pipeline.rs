@@ -4,8 +4,8 @@ use super::counters::{Shared, StreamCells};
 use super::engine::Engine;
 use super::stream::Stream;
 use super::{
-    AudioCommand, AudioCounters, COMMAND_QUEUE, MAX_STREAMS, PACKET_QUEUE, StreamCounters,
-    StreamPort, TonePlan, VoiceConfig,
+    AudioCommand, AudioCounters, COMMAND_QUEUE, Feedback, MAX_STREAMS, PACKET_QUEUE,
+    StreamCounters, StreamPort, TonePlan, VoiceConfig,
 };
 use heapless::spsc::{Producer, Queue};
 use std::sync::Arc;
@@ -156,11 +156,13 @@ pub fn pipeline(
     for stream in 0..MAX_STREAMS {
         let (inbound, packets) = leaked::<_, PACKET_QUEUE>();
         let (frames, outbound) = leaked::<_, PACKET_QUEUE>();
-        streams.push(Stream::new(config.opus, packets, frames)?);
+        let feedback = Feedback::default();
+        streams.push(Stream::new(config.opus, packets, frames, feedback.clone())?);
         ports.push(StreamPort {
             stream,
             inbound,
             outbound,
+            feedback,
         });
     }
     let (commands, waiting) = leaked::<_, { COMMAND_QUEUE + 1 }>();

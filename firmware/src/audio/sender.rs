@@ -1,9 +1,10 @@
 //! The microphone's way to one stream: gate, frame, codec, queue.
 
 use super::codec::{Encoder, MAX_PACKET_SAMPLES, Payload};
+use super::feedback::{Adaptation, Tuning};
 use super::pipeline::OpusConfig;
 use super::ramp::{GATE_SAMPLES, Ramp, ms};
-use super::{EncodedFrame, Frame};
+use super::{EncodedFrame, Feedback, Frame};
 use crate::media::CodecKind;
 use heapless::spsc::Producer;
 use offhook_hal::audio::PERIOD_FRAMES;
@@ -11,6 +12,8 @@ use offhook_hal::audio::PERIOD_FRAMES;
 /// Encodes for one stream.
 pub struct Sender {
     encoder: Encoder,
+    feedback: Feedback,
+    adaptation: Adaptation,
     queue: Producer<'static, EncodedFrame>,
     frame: Box<[f32]>,
     filled: usize,
@@ -31,9 +34,15 @@ impl Sender {
     pub fn new(
         config: OpusConfig,
         queue: Producer<'static, EncodedFrame>,
+        feedback: Feedback,
     ) -> Result<Self, opus::Error> {
         Ok(Self {
             encoder: Encoder::new(config)?,
+            feedback,
+            adaptation: Adaptation::new(Tuning {
+                bitrate_bps: config.bitrate_bps,
+                expected_loss_percent: config.expected_loss_percent,
+            }),
             queue,
             frame: vec![0.0; MAX_PACKET_SAMPLES].into_boxed_slice(),
             filled: 0,
@@ -49,6 +58,8 @@ impl Sender {
     /// Starts anew. A frame length there is not becomes 20 ms.
     pub fn start(&mut self, codec: CodecKind, frame_ms: u8) {
         self.encoder.start(codec);
+        let tuning = self.adaptation.restart(&self.feedback);
+        self.encoder.tune(tuning);
         self.frame_samples = match frame_ms {
             10 | 20 | 40 | 60 => ms(frame_ms.into()),
             _ => ms(20),
@@ -79,6 +90,9 @@ impl Sender {
     }
 
     fn encode(&mut self) {
+        if let Some(tuning) = self.adaptation.follow(&self.feedback) {
+            self.encoder.tune(tuning);
+        }
         let mut payload = Payload::new();
         let encoded = self
             .encoder

@@ -6,7 +6,7 @@ use super::jitter::JitterBuffer;
 use super::pipeline::OpusConfig;
 use super::ramp::{GATE_SAMPLES, Ramp};
 use super::sender::Sender;
-use super::{EncodedFrame, Frame, RtpPacket, StreamCounters};
+use super::{EncodedFrame, Feedback, Frame, RtpPacket, StreamCounters};
 use crate::media::CodecKind;
 use heapless::spsc::{Consumer, Producer};
 use offhook_hal::audio::PERIOD_FRAMES;
@@ -40,11 +40,12 @@ impl Stream {
         config: OpusConfig,
         packets: Consumer<'static, RtpPacket>,
         frames: Producer<'static, EncodedFrame>,
+        feedback: Feedback,
     ) -> Result<Self, opus::Error> {
         Ok(Self {
             state: State::Off,
             packets,
-            sender: Sender::new(config, frames)?,
+            sender: Sender::new(config, frames, feedback)?,
             decoder: Decoder::new()?,
             jitter: JitterBuffer::new(),
             fade: Ramp::new(1.0, PERIOD_FRAMES),

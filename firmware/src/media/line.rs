@@ -113,7 +113,17 @@ impl Line {
     }
 
     pub(super) fn control(&self, now: Instant, packets: &[Box<dyn RtcpPacket>]) {
-        self.lock().meter.control(now, packets);
+        let mut inner = self.lock();
+        // A report counts as new when it answers another of ours.
+        let answered = inner.meter.statistics().rtt_count;
+        inner.meter.control(now, packets);
+        let statistics = inner.meter.statistics();
+        if statistics.rtt_count != answered
+            && let Some(lost) = statistics.remote_loss_percent
+            && let Some(port) = &inner.port
+        {
+            port.feedback.reported(lost);
+        }
     }
 
     pub(super) fn report(&self, now: Instant) -> Vec<Box<dyn RtcpPacket>> {

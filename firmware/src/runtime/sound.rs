@@ -1,5 +1,6 @@
 //! The sound device: opened when the phone starts, opened again when it is lost or another path is wanted.
 
+use super::levels::{Levels, PathLevels};
 use super::{RuntimeError, Wake, notices};
 use crate::audio::thread::{self, AudioThread, Ended};
 use crate::audio::{
@@ -27,6 +28,8 @@ pub(super) enum SoundEvent {
     Ended(Box<Ended>),
     /// Time to try again.
     Retry,
+    /// A path's mixer elements cannot be set.
+    NoMixer(AudioPath),
 }
 
 impl std::fmt::Debug for SoundEvent {
@@ -39,6 +42,7 @@ impl std::fmt::Debug for SoundEvent {
             ),
             Self::Ended(ended) => write!(f, "Ended({:?})", ended.error),
             Self::Retry => f.write_str("Retry"),
+            Self::NoMixer(path) => write!(f, "NoMixer({path:?})"),
         }
     }
 }
@@ -56,6 +60,9 @@ pub(super) struct Sound {
     /// PCM names of each path, with the configuration's overrides.
     paths: [(CaptureSpec, PlaybackSpec); 3],
     path: AudioPath,
+    levels: Levels,
+    /// Of the present path, percent.
+    volume: u8,
     wake: mpsc::Sender<Wake>,
 }
 
@@ -93,12 +100,25 @@ impl Sound {
         let (engine, control, ports) = crate::audio::pipeline(engine_config)?;
         let paths = PATHS.map(|path| specs(config, board, path));
         let state = State::Closed(Box::new(engine));
+        // Devices of the configuration's own are not the ones the board's mixer belongs to.
+        let own = config.audio.capture_spec().is_some() || config.audio.playback_spec().is_some();
+        let elements = PATHS.map(|path| {
+            if own {
+                PathLevels::default()
+            } else {
+                PathLevels::of(path_of(board, path))
+            }
+        });
+        let levels = Levels::new(elements, wake.clone());
+        levels.open(AudioPath::Handset);
         Ok((
             Self {
                 control,
                 state,
                 paths,
                 path: AudioPath::Handset,
+                levels,
+                volume: EngineConfig::default().volume_percent,
                 wake,
             },
             ports.into(),
@@ -132,6 +152,8 @@ impl Sound {
             AudioPath::Speaker => SoundPath::Speaker,
             AudioPath::Headset => SoundPath::Headset,
         }));
+        self.levels.open(path);
+        self.set_volume(self.volume);
         if same {
             return;
         }
@@ -144,14 +166,33 @@ impl Sound {
         }
     }
 
-    /// To the audio thread.
+    /// By the sound card, or else by the phone.
+    fn set_volume(&mut self, percent: u8) {
+        self.volume = percent;
+        let rest = self.levels.volume(self.path, percent);
+        self.to_thread(AudioCommand::Volume(rest));
+    }
+
+    /// To the audio thread, but for what the sound card does.
     pub fn send(&mut self, command: AudioCommand) {
+        match command {
+            AudioCommand::Volume(percent) => self.set_volume(percent),
+            other => self.to_thread(other),
+        }
+    }
+
+    fn to_thread(&mut self, command: AudioCommand) {
         if self.control.send(command).is_err() {
             tracing::error!("the audio thread does not take its commands");
         }
     }
 
     pub fn handle(&mut self, event: SoundEvent) -> Outcome {
+        if let SoundEvent::NoMixer(path) = event {
+            self.levels.give_up(path);
+            self.set_volume(self.volume);
+            return Outcome::Nothing;
+        }
         match (event, std::mem::replace(&mut self.state, State::Stopped)) {
             (SoundEvent::Opened(Ok(device)), State::Opening(engine)) => {
                 tracing::info!(format = ?device.format(), "sound is running");

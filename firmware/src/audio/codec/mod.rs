@@ -6,6 +6,7 @@ mod opus;
 mod resample;
 
 use super::MAX_PAYLOAD_BYTES;
+use super::feedback::Tuning;
 use super::pipeline::OpusConfig;
 use crate::media::CodecKind;
 
@@ -122,6 +123,11 @@ impl Encoder {
             Some(law) => self.g711.start(law),
             None => self.opus.reset(),
         }
+    }
+
+    /// Follows the network. G.711 has nothing to tune.
+    pub fn tune(&mut self, tuning: Tuning) {
+        self.opus.tune(tuning);
     }
 
     /// Encodes 10, 20, 40 or 60 ms into `payload`; false if the codec refuses.

@@ -1,6 +1,7 @@
 //! Opus (RFC 6716) by libopus, 48 kHz mono.
 
 use super::{Decode, MAX_PACKET_SAMPLES, Payload};
+use crate::audio::feedback::Tuning;
 use crate::audio::pipeline::OpusConfig;
 use opus::{Application, Bitrate, Channels, Signal};
 
@@ -30,6 +31,15 @@ impl OpusEncoder {
     pub fn reset(&mut self) {
         // OPUS_RESET_STATE cannot fail on a valid encoder.
         let _ = self.0.reset_state();
+    }
+
+    /// Follows the network.
+    pub fn tune(&mut self, tuning: Tuning) {
+        // Both lie within libopus's ranges; it has no other reason to refuse.
+        let _ = self.0.set_bitrate(Bitrate::Bits(tuning.bitrate_bps as i32));
+        let _ = self
+            .0
+            .set_packet_loss_perc(tuning.expected_loss_percent.into());
     }
 
     /// One packet.

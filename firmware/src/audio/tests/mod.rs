@@ -3,6 +3,8 @@
 mod call;
 mod commands;
 mod echo;
+mod figures;
 pub mod measure;
+mod report;
 pub mod rig;
 mod speech;

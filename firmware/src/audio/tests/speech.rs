@@ -83,7 +83,7 @@ fn correlation(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// Where in `heard` the sound `sent` begins: best match of the loudest 100 ms.
-fn align(sent: &[f32], heard: &[f32]) -> usize {
+pub fn align(sent: &[f32], heard: &[f32]) -> usize {
     let loudest = (0..sent.len() - ms(200))
         .step_by(ms(20))
         .max_by(|&a, &b| {
@@ -96,6 +96,12 @@ fn align(sent: &[f32], heard: &[f32]) -> usize {
     crate::audio::pitch::best_match(reference, search).0
 }
 
+/// How alike two aligned sounds are: correlation of their spectrograms, as far up as the codec goes.
+pub fn likeness(sent: &[f32], heard: &[f32], kind: CodecKind) -> f32 {
+    let top = if kind == Opus { 7000 } else { 3400 };
+    correlation(&spectrogram(sent, top), &spectrogram(heard, top))
+}
+
 /// Spectral correlation and difference of level (dB) after alignment, and the counters.
 fn through(kind: CodecKind, network: Network) -> (f32, f32, crate::audio::StreamCounters) {
     let sent = speech();
@@ -106,8 +112,7 @@ fn through(kind: CodecKind, network: Network) -> (f32, f32, crate::audio::Stream
     let heard = &call.far.heard[ms(500)..];
     let at = align(&sent, heard);
     let heard = &heard[at..at + sent.len()];
-    let top = if kind == Opus { 7000 } else { 3400 };
-    let fit = correlation(&spectrogram(&sent, top), &spectrogram(heard, top));
+    let fit = likeness(&sent, heard, kind);
     let level = 20.0 * (super::measure::rms(heard) / super::measure::rms(&sent)).log10();
     (fit, level, call.far.control.stream(0))
 }

@@ -2,6 +2,7 @@
 //! phase is the media time, so that whatever is taken out, put in or repeated shows.
 
 mod anything;
+mod endurance;
 mod traces;
 
 use super::*;
@@ -71,9 +72,9 @@ impl Decode for SineDecoder {
     }
 }
 
-struct Run {
+struct Run<D = SineDecoder> {
     jitter: JitterBuffer,
-    decoder: SineDecoder,
+    decoder: D,
     base: Instant,
     periods: u32,
     /// Sorted by arrival.
@@ -89,11 +90,17 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
+        Self::with_decoder(SineDecoder::default())
+    }
+}
+
+impl<D: Decode> Run<D> {
+    fn with_decoder(decoder: D) -> Self {
         let mut jitter = JitterBuffer::new();
         jitter.start(1);
         Self {
             jitter,
-            decoder: SineDecoder::default(),
+            decoder,
             base: Instant::now(),
             periods: 0,
             on_the_way: VecDeque::new(),

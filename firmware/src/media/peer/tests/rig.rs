@@ -338,6 +338,7 @@ impl Phone {
                 stream: 2,
                 inbound,
                 outbound,
+                feedback: crate::audio::Feedback::default(),
             },
             offer,
             sink,
