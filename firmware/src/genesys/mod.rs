@@ -18,12 +18,12 @@ pub mod rest;
 pub mod signal;
 mod signaling;
 mod stations;
-mod stream;
+pub(crate) mod stream;
 mod subscriptions;
 mod tls;
 mod token;
 mod transport;
-mod xml;
+pub(crate) mod xml;
 
 pub use crate::media::IceServer;
 pub use check::{CheckLine, CheckOutcome, check};
@@ -37,6 +37,7 @@ use model::{
 };
 use signal::Signal;
 pub use stations::{StationSummary, StationTrouble, StationWish};
+pub(crate) use tls::client_config as tls_config;
 pub use token::{TokenError, TokenSource};
 
 /// What service discovery said; used for sessions created afterwards.

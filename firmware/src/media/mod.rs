@@ -6,7 +6,7 @@
 
 mod dtmf;
 mod line;
-mod meter;
+pub(crate) mod meter;
 mod names;
 mod peer;
 mod runtime;
@@ -14,18 +14,22 @@ pub mod sdp;
 mod sender;
 mod stack;
 mod tap;
+pub(crate) mod turn;
+mod url;
 
 pub use names::prefetch;
 pub use peer::{EventSink, Peer};
 
 use crate::device::Private;
+use rustls::ClientConfig;
 use serde::Serialize;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One ICE server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IceServer {
-    /// `stun:host:port`, `turn:host:port` or with `?transport=tcp`.
+    /// `stun:host:port`, `turn:host:port`, with `?transport=tcp`, or `turns:host:port` (RFC 7064, RFC 7065).
     pub url: String,
     /// TURN user name; empty for STUN.
     pub username: String,
@@ -38,8 +42,10 @@ pub struct IceServer {
 pub struct PeerConfig {
     /// From service discovery.
     pub ice_servers: Vec<IceServer>,
-    /// Only relayed candidates.
+    /// Only relayed candidates. A peer that gets none fails with [`MediaError::NoRelay`].
     pub relay_only: bool,
+    /// How TURN servers behind TLS are checked; without it they cannot be used.
+    pub tls: Option<Arc<ClientConfig>>,
     /// Also use loopback addresses (a simulator on the same machine).
     pub loopback: bool,
     /// Also IPv6 host candidates; off by default as in the SDK (genesys-protocol 5.3).
@@ -138,6 +144,14 @@ pub enum MediaError {
     /// No free stream of the audio pipeline.
     #[error("all {0} audio streams are in use")]
     NoStream(usize),
+    /// Candidates may only be relayed, and no TURN server relays.
+    #[error(
+        "this call may only go through a TURN server, and none can be used: {detail}; check the network and its firewall"
+    )]
+    NoRelay {
+        /// What is wrong with each.
+        detail: String,
+    },
     /// The stack said no.
     #[error("{what}: {detail}")]
     Stack {

@@ -2,6 +2,7 @@
 //! same loop that sends its ICE checks.
 
 use super::IceServer;
+use super::url::IceUrl;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -25,24 +26,15 @@ static CACHE: LazyLock<Mutex<Cache>> = LazyLock::new(Mutex::default);
 pub async fn prefetch(ice_servers: &[IceServer]) {
     let hosts: Vec<String> = ice_servers
         .iter()
-        .filter_map(|server| host_and_port(&server.url))
+        .filter_map(|server| IceUrl::parse(&server.url))
+        .map(|url| url.authority())
         .collect();
     futures_util::future::join_all(hosts.iter().map(|host| fetch(host))).await;
 }
 
-/// The addresses of `host:port`, from the cache if they are there.
+/// The addresses of `host:port`, from the cache if they are there, else within [`LOOKUP_TIMEOUT`].
 pub(super) async fn lookup(host: &str) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(address) = host.parse() {
-        return Ok(vec![address]);
-    }
-    let cached = cache()
-        .get(host)
-        .filter(|(when, _)| when.elapsed() < LIFETIME)
-        .map(|(_, found)| found.clone());
-    if let Some(found) = cached {
-        return Ok(found);
-    }
-    tokio::time::timeout(LOOKUP_TIMEOUT, fetch(host))
+    tokio::time::timeout(LOOKUP_TIMEOUT, resolve(host))
         .await
         .unwrap_or_else(|_| {
             Err(io::Error::new(
@@ -50,6 +42,21 @@ pub(super) async fn lookup(host: &str) -> io::Result<Vec<SocketAddr>> {
                 "the name server did not answer in time",
             ))
         })
+}
+
+/// The addresses of `host:port`, from the cache if they are there, however long it takes.
+pub(super) async fn resolve(host: &str) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = host.parse() {
+        return Ok(vec![address]);
+    }
+    let cached = cache()
+        .get(host)
+        .filter(|(when, _)| when.elapsed() < LIFETIME)
+        .map(|(_, found)| found.clone());
+    match cached {
+        Some(found) => Ok(found),
+        None => fetch(host).await,
+    }
 }
 
 async fn fetch(host: &str) -> io::Result<Vec<SocketAddr>> {
@@ -66,50 +73,9 @@ fn cache() -> std::sync::MutexGuard<'static, Cache> {
     CACHE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `stun:host[:port]`, `turn:host[:port][?transport=..]` to `host:port` (RFC 7064, RFC 7065).
-fn host_and_port(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once(':')?;
-    let default_port = match scheme {
-        "stun" | "turn" => "3478",
-        "stuns" | "turns" => "5349",
-        _ => return None,
-    };
-    let authority = rest
-        .split('?')
-        .next()
-        .filter(|authority| !authority.is_empty())?;
-    let has_port = match authority.strip_prefix('[') {
-        Some(rest) => rest.contains("]:"),
-        None => authority.contains(':'),
-    };
-    Some(if has_port {
-        authority.to_owned()
-    } else {
-        format!("{authority}:{default_port}")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn servers_are_named_with_their_port() {
-        let check = |url, expected: Option<&str>| {
-            assert_eq!(host_and_port(url).as_deref(), expected, "{url}");
-        };
-        check("stun:stun.example.com", Some("stun.example.com:3478"));
-        check(
-            "turn:turn.example.com:3456?transport=tcp",
-            Some("turn.example.com:3456"),
-        );
-        check("turns:turn.example.com", Some("turn.example.com:5349"));
-        check("stun:[2001:db8::1]", Some("[2001:db8::1]:3478"));
-        check("stun:[2001:db8::1]:19302", Some("[2001:db8::1]:19302"));
-        check("stun:", None);
-        check("http://example.com", None);
-        check("", None);
-    }
 
     #[tokio::test]
     async fn a_name_is_asked_for_once() {

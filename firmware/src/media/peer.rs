@@ -1,24 +1,25 @@
 //! One call's peer.
 
+mod handler;
+
 use super::dtmf;
 use super::line::Line;
-use super::runtime::Signals;
 use super::sdp::{self, Candidate, LocalSide, Offer, Origin, Setup};
 use super::sender::{self, Packetizer, SenderCommand};
 use super::stack::{self, Stack, failed};
+use super::turn::Bridges;
 use super::{ConnectionState, MediaError, Negotiated, PeerConfig, PeerEvent, Statistics};
 use crate::audio::StreamPort;
+use handler::Handler;
 use rtc::peer_connection::transport::RTCDtlsTransportState;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use webrtc::media_stream::track_local::TrackLocal;
-use webrtc::peer_connection::{
-    PeerConnectionEventHandler, RTCIceCandidateInit, RTCIceGatheringState,
-    RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription,
-};
+use webrtc::peer_connection::{RTCIceCandidateInit, RTCSessionDescription};
 
 /// Where a peer's events go. Called from the peer's tasks; it must not wait.
 pub type EventSink = Arc<dyn Fn(PeerEvent) + Send + Sync>;
@@ -26,6 +27,9 @@ pub type EventSink = Arc<dyn Fn(PeerEvent) + Send + Sync>;
 /// The answer is out and nothing has connected for this long: failed. ICE gives up by itself at 30 s; this is for a
 /// DTLS handshake that never ends.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(35);
+/// Candidates are looked for this long, as long as the stack repeats a request to a TURN server. Its own end of the
+/// search does not come when a server does not answer at all.
+const GATHERING_TIMEOUT: Duration = Duration::from_secs(8);
 /// Candidates kept that came before their offer; the oldest give way.
 const MAX_EARLY: usize = 64;
 /// The stack is asked this often, at most, whether an alert it was given was the far end's goodbye.
@@ -86,7 +90,9 @@ impl Peer {
             },
             stack: None,
             offer: None,
+            bridges: None,
             early: Vec::new(),
+            gathering: None,
             deadline: None,
         };
         let _ = commands.send(Command::Offer(offer));
@@ -178,10 +184,13 @@ struct Tasks {
     outgoing: Option<(Packetizer, mpsc::UnboundedReceiver<SenderCommand>)>,
     origin: Origin,
     stack: Option<Stack>,
+    bridges: Option<Arc<Bridges>>,
     /// The offer answered last.
     offer: Option<Offer>,
     /// Candidates of a generation whose offer has not come yet.
     early: Vec<Candidate>,
+    /// When to take the search for candidates for done; none when it is.
+    gathering: Option<Instant>,
     /// When to give up connecting.
     deadline: Option<Instant>,
 }
@@ -201,6 +210,11 @@ impl Tasks {
                     None => return self.close().await,
                 },
                 state = ended(self.stack.as_ref()) => self.end(state).await,
+                () = gathered(self.stack.as_ref()) => self.gathered().await,
+                () = overdue(self.gathering) => {
+                    warn!("not all STUN and TURN servers have answered in time");
+                    self.gathered().await;
+                }
                 () = overdue(self.deadline) => {
                     self.deadline = None;
                     if self.line.statistics().connect_time.is_none() {
@@ -255,9 +269,13 @@ impl Tasks {
             .await
             .map_err(failed("making the answer"))?;
         let mut local = LocalSide::read(&made.sdp)?;
-        local
-            .candidates
-            .retain(|candidate| stack::is_told(&self.config, candidate));
+        if let Some(bridges) = &self.bridges {
+            local.candidates = local
+                .candidates
+                .into_iter()
+                .filter_map(|candidate| stack::told(&self.config, bridges, candidate))
+                .collect();
+        }
         self.origin.version += 1;
         let negotiated = Negotiated {
             codec: offer.codec,
@@ -272,6 +290,9 @@ impl Tasks {
             .set_local_description(made)
             .await
             .map_err(failed("applying the answer"))?;
+        if self.offer.is_none() {
+            self.gathering = Some(Instant::now() + GATHERING_TIMEOUT);
+        }
         self.offer = Some(offer);
         Ok((answer, negotiated))
     }
@@ -284,8 +305,17 @@ impl Tasks {
             Setup::ActPass if offer.ice_lite => Setup::Passive,
             _ => Setup::Active,
         };
+        let ipv4 = stack::bind_addresses(&self.config)
+            .iter()
+            .any(SocketAddr::is_ipv4);
+        let bridges = Bridges::new(&self.config, ipv4);
+        if self.config.relay_only && !bridges.can_relay() {
+            let detail = bridges.trouble();
+            return Err(MediaError::NoRelay { detail });
+        }
         let handler = Arc::new(Handler {
             config: self.config.clone(),
+            bridges: Arc::clone(&bridges),
             mid: offer.mid().to_owned(),
             line: self.line.clone(),
             sender: self.sender.clone(),
@@ -296,9 +326,11 @@ impl Tasks {
             self.origin.setup,
             self.origin.ssrc,
             self.line.clone(),
+            Arc::clone(&bridges),
             handler.clone(),
         )
         .await?;
+        self.bridges = Some(bridges);
         let _ = handler.signals.set(stack.signals.clone());
         if let Some((packetizer, queue)) = self.outgoing.take() {
             let track: Arc<dyn TrackLocal> = stack.track.clone();
@@ -350,14 +382,37 @@ impl Tasks {
         }
     }
 
+    /// There will be no more candidates of ours.
+    async fn gathered(&mut self) {
+        if self.gathering.take().is_none() {
+            return;
+        }
+        self.line.emit(PeerEvent::GatheringComplete);
+        let Some(bridges) = self.bridges.as_ref().filter(|_| self.config.relay_only) else {
+            return;
+        };
+        if bridges.relayed() {
+            return;
+        }
+        // Nothing can connect: no reason to let the caller wait for ICE to find out.
+        let error = MediaError::NoRelay {
+            detail: bridges.trouble(),
+        };
+        warn!(%error, "the call has no way to go");
+        self.line.emit(PeerEvent::Failed(error));
+        self.end(ConnectionState::Failed).await;
+    }
+
     /// The connection ended by itself.
     async fn end(&mut self, state: ConnectionState) {
-        self.close().await;
+        // First, because the stack calls every end `closed`.
         self.line.connection(state);
+        self.close().await;
     }
 
     async fn close(&mut self) {
         self.deadline = None;
+        self.gathering = None;
         let _ = self.sender.send(SenderCommand::Connected(false));
         if let Some(stack) = self.stack.take() {
             // The stack bounds the end of its task by a sleep of its own, which must not be cut short.
@@ -401,61 +456,18 @@ async fn closed_by_far_end(stack: &Stack) {
     }
 }
 
-async fn overdue(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
+/// Resolves when the stack has gathered its candidates.
+async fn gathered(stack: Option<&Stack>) {
+    match stack {
+        Some(stack) => stack.signals.gathered().await,
         None => std::future::pending().await,
     }
 }
 
-/// Takes the stack's callbacks, which run inside its loop and so must return at once.
-struct Handler {
-    config: PeerConfig,
-    mid: String,
-    line: Arc<Line>,
-    sender: mpsc::UnboundedSender<SenderCommand>,
-    signals: OnceLock<Arc<Signals>>,
-}
-
-#[async_trait::async_trait]
-impl PeerConnectionEventHandler for Handler {
-    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
-        let Ok(init) = event.candidate.to_json() else {
-            return;
-        };
-        match Candidate::parse(&init.candidate) {
-            Ok(candidate) if stack::is_told(&self.config, &candidate) => {
-                self.line.emit(PeerEvent::Candidate {
-                    mid: self.mid.clone(),
-                    candidate: candidate.to_string(),
-                });
-            }
-            Ok(_) => {}
-            Err(reason) => debug!(%reason, "own candidate left out"),
-        }
-    }
-
-    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
-        if state == RTCIceGatheringState::Complete {
-            self.line.emit(PeerEvent::GatheringComplete);
-        }
-    }
-
-    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
-        let state = match state {
-            RTCPeerConnectionState::Connecting => ConnectionState::Connecting,
-            RTCPeerConnectionState::Connected => ConnectionState::Connected,
-            RTCPeerConnectionState::Disconnected => ConnectionState::Disconnected,
-            RTCPeerConnectionState::Failed => ConnectionState::Failed,
-            RTCPeerConnectionState::Closed => ConnectionState::Closed,
-            _ => return,
-        };
-        let connected = state == ConnectionState::Connected;
-        if let Some(signals) = self.signals.get() {
-            signals.set_hasty(state == ConnectionState::Connecting);
-        }
-        let _ = self.sender.send(SenderCommand::Connected(connected));
-        self.line.connection(state);
+async fn overdue(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 

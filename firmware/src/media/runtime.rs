@@ -1,6 +1,8 @@
-//! Tokio as the stack sees it, with three things changed: no wait while connecting is longer than it must be, names
-//! are looked up ahead of time, and the far end's goodbye is noticed.
+//! Tokio as the stack sees it, with four things changed: no wait while connecting is longer than it must be, names
+//! are looked up ahead of time, the far end's goodbye is noticed, and what goes to a TURN server behind TCP or TLS is
+//! carried there ([`super::turn`]).
 
+use super::turn::{Bridges, SocketBridge};
 use std::fmt;
 use std::future::Future;
 use std::io::{self, IoSliceMut};
@@ -25,6 +27,7 @@ const HASTE: Duration = Duration::from_millis(5);
 pub(super) struct PhoneRuntime {
     tokio: TokioRuntime,
     signals: Arc<Signals>,
+    bridges: Arc<Bridges>,
 }
 
 /// What a peer and its runtime tell each other.
@@ -33,11 +36,22 @@ pub(super) struct Signals {
     hasty: AtomicBool,
     /// A DTLS alert came after the handshake: the far end may have closed.
     alert: Notify,
+    /// All candidates there will be are known.
+    gathered: Notify,
 }
 
 impl Signals {
     pub(super) fn set_hasty(&self, hasty: bool) {
         self.hasty.store(hasty, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_gathered(&self) {
+        self.gathered.notify_one();
+    }
+
+    /// Resolves when the stack has gathered its candidates.
+    pub(super) async fn gathered(&self) {
+        self.gathered.notified().await;
     }
 
     /// Resolves when the far end has sent an alert.
@@ -47,15 +61,17 @@ impl Signals {
 }
 
 impl PhoneRuntime {
-    pub(super) fn new() -> (Arc<Self>, Arc<Signals>) {
+    pub(super) fn new(bridges: Arc<Bridges>) -> (Arc<Self>, Arc<Signals>) {
         let signals = Arc::new(Signals {
             hasty: AtomicBool::new(true),
             alert: Notify::new(),
+            gathered: Notify::new(),
         });
         (
             Arc::new(Self {
                 tokio: TokioRuntime,
                 signals: signals.clone(),
+                bridges,
             }),
             signals,
         )
@@ -77,9 +93,10 @@ impl Runtime for PhoneRuntime {
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let socket = self.tokio.wrap_udp_socket(socket)?;
-        Ok(Arc::new(WatchedSocket {
+        Ok(Arc::new(PhoneSocket {
             socket,
             signals: self.signals.clone(),
+            bridge: SocketBridge::new(Arc::clone(&self.bridges)),
         }))
     }
 
@@ -118,27 +135,48 @@ impl Runtime for PhoneRuntime {
     }
 }
 
-/// A socket whose inbound DTLS alerts are noticed. The stack answers a close_notify but reports it to nobody; the
-/// peer asks for the DTLS state when told that one may have come.
-#[derive(Clone)]
-struct WatchedSocket {
+/// A socket, and the connections to TURN servers that the stack takes for a part of it.
+///
+/// Inbound DTLS alerts are noticed: the stack answers a close_notify but reports it to nobody; the peer asks for the
+/// DTLS state when told that one may have come.
+struct PhoneSocket {
     socket: Arc<dyn AsyncUdpSocket>,
     signals: Arc<Signals>,
+    bridge: SocketBridge,
 }
 
-impl fmt::Debug for WatchedSocket {
+impl PhoneSocket {
+    fn look_at(&self, from: SocketAddr, datagrams: &[u8], stride: usize) {
+        for datagram in datagrams.chunks(stride.max(1)) {
+            self.bridge.observe(from, datagram);
+            if is_encrypted_alert(datagram) {
+                self.signals.alert.notify_one();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for PhoneSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.socket.fmt(f)
     }
 }
 
-impl AsyncUdpSocket for WatchedSocket {
+impl AsyncUdpSocket for PhoneSocket {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
-        self.socket.poll_send(cx, transmit)
+        let datagrams = transmit.contents;
+        let stride = transmit.segment_size.unwrap_or(datagrams.len()).max(1);
+        for datagram in datagrams.chunks(stride) {
+            match self.bridge.send(transmit.destination, datagram) {
+                Some(sent) => sent?,
+                None => return self.socket.poll_send(cx, transmit),
+            }
+        }
+        Poll::Ready(Ok(datagrams.len()))
     }
 
     fn poll_recv(
@@ -149,19 +187,26 @@ impl AsyncUdpSocket for WatchedSocket {
     ) -> Poll<io::Result<usize>> {
         let polled = self.socket.poll_recv(cx, buffers, meta);
         if let Poll::Ready(Ok(count)) = &polled {
-            let alert = buffers
-                .iter()
-                .zip(meta.iter())
-                .take(*count)
-                .any(|(buffer, meta)| {
-                    let datagrams = buffer.get(..meta.len).unwrap_or_default();
-                    datagrams.chunks(meta.stride.max(1)).any(is_encrypted_alert)
-                });
-            if alert {
-                self.signals.alert.notify_one();
+            for (buffer, meta) in buffers.iter().zip(meta.iter()).take(*count) {
+                let datagrams = buffer.get(..meta.len).unwrap_or_default();
+                self.look_at(meta.addr, datagrams, meta.stride);
             }
         }
-        polled
+        if polled.is_ready() {
+            return polled;
+        }
+        let ([buffer, ..], [meta, ..]) = (buffers, meta) else {
+            return Poll::Pending;
+        };
+        let Poll::Ready((from, length)) = self.bridge.poll_recv(cx, buffer) else {
+            return Poll::Pending;
+        };
+        self.look_at(from, buffer.get(..length).unwrap_or_default(), length);
+        *meta = RecvMeta::default();
+        meta.addr = from;
+        meta.len = length;
+        meta.stride = length.max(1);
+        Poll::Ready(Ok(1))
     }
 
     fn max_gso_segments(&self) -> usize {

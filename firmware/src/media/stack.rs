@@ -4,6 +4,7 @@ use super::line::Line;
 use super::runtime::{PhoneRuntime, Signals};
 use super::sdp::{Candidate, CandidateKind, STACK_AUDIO, STACK_KEYS, Setup};
 use super::tap::Tap;
+use super::turn::Bridges;
 use super::{MediaError, PeerConfig};
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{Registry, Slot};
@@ -22,7 +23,7 @@ use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler,
-    RTCConfigurationBuilder, RTCIceServer, RTCIceTransportPolicy, SettingEngineBuilder,
+    RTCConfigurationBuilder, RTCIceTransportPolicy, SettingEngineBuilder,
 };
 use webrtc::rtp_transceiver::RtpSender;
 
@@ -58,6 +59,7 @@ impl Stack {
         setup: Setup,
         ssrc: u32,
         line: Arc<Line>,
+        bridges: Arc<Bridges>,
         handler: Arc<dyn PeerConnectionEventHandler>,
     ) -> Result<Self, MediaError> {
         let mut engine = MediaEngine::default();
@@ -88,14 +90,14 @@ impl Stack {
             })
             .build();
         let configuration = RTCConfigurationBuilder::default()
-            .with_ice_servers(ice_servers(config))
+            .with_ice_servers(bridges.for_stack())
             .with_ice_transport_policy(if config.relay_only {
                 RTCIceTransportPolicy::Relay
             } else {
                 RTCIceTransportPolicy::All
             })
             .build();
-        let (runtime, signals) = PhoneRuntime::new();
+        let (runtime, signals) = PhoneRuntime::new(bridges);
         let making = PeerConnectionBuilder::new()
             .with_configuration(configuration)
             .with_media_engine(engine)
@@ -133,13 +135,33 @@ pub(super) fn failed<E: Display>(what: &'static str) -> impl FnOnce(E) -> MediaE
     }
 }
 
-/// Whether a candidate of ours is told to the far end (genesys-protocol 5.3).
-pub(super) fn is_told(config: &PeerConfig, candidate: &Candidate) -> bool {
+/// A candidate of ours as it is told to the far end, if it is (genesys-protocol 5.3).
+pub(super) fn told(
+    config: &PeerConfig,
+    bridges: &Bridges,
+    mut candidate: Candidate,
+) -> Option<Candidate> {
     let address = candidate.address;
-    if address.is_unspecified() || (address.is_loopback() && !config.loopback) {
-        return false;
+    let relayed = candidate.kind == CandidateKind::Relay;
+    if address.is_unspecified()
+        || (address.is_loopback() && !config.loopback)
+        || (config.relay_only && !relayed)
+        || (candidate.kind == CandidateKind::Host && address.is_ipv6() && !config.ipv6)
+    {
+        return None;
     }
-    candidate.kind != CandidateKind::Host || address.is_ipv4() || config.ipv6
+    if relayed {
+        candidate.priority = bridges.priority(&candidate);
+    }
+    if config.relay_only {
+        // Who may only be reached by a relay does not tell where it is (RFC 8839 section 5.1, "raddr").
+        let nowhere = match address {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        candidate.related = Some((nowhere, 9));
+    }
+    Some(candidate)
 }
 
 fn register(
@@ -186,30 +208,8 @@ fn own_track(ssrc: u32) -> MediaStreamTrack {
     )
 }
 
-/// The servers the stack can use. It has TURN over UDP only and would silently have no candidate for others.
-fn ice_servers(config: &PeerConfig) -> Vec<RTCIceServer> {
-    config
-        .ice_servers
-        .iter()
-        .filter(|server| {
-            let usable = !server.url.starts_with("turns:")
-                && !server.url.starts_with("stuns:")
-                && !server.url.ends_with("transport=tcp");
-            if !usable {
-                warn!(url = %server.url, "ICE server left out: only UDP is supported");
-            }
-            usable
-        })
-        .map(|server| RTCIceServer {
-            urls: vec![server.url.clone()],
-            username: server.username.clone(),
-            credential: server.credential.expose().to_owned(),
-        })
-        .collect()
-}
-
 /// One socket per usable interface address. Link-local addresses reach nobody who is not told the interface.
-fn bind_addresses(config: &PeerConfig) -> Vec<SocketAddr> {
+pub(super) fn bind_addresses(config: &PeerConfig) -> Vec<SocketAddr> {
     let interfaces = rtc::shared::ifaces::ifaces().unwrap_or_else(|error| {
         warn!(%error, "the network interfaces cannot be listed");
         Vec::new()
@@ -249,56 +249,56 @@ mod tests {
 
     #[test]
     fn candidates_are_told_by_the_rules() {
-        let check = |line: &str, loopback, ipv6, told| {
+        let check = |line: &str, loopback, ipv6, expected: bool| {
             let candidate = Candidate::parse(line).expect(line);
             let config = PeerConfig {
                 loopback,
                 ipv6,
                 ..Default::default()
             };
-            assert_eq!(is_told(&config, &candidate), told, "{line}");
+            let bridges = Bridges::new(&config, true);
+            let found = told(&config, &bridges, candidate.clone());
+            assert_eq!(found, expected.then_some(candidate), "{line}");
         };
+        let host = |address: &str| format!("candidate:1 1 udp 1 {address} 5000 typ host");
+        check(&host("192.168.1.5"), false, false, true);
+        check(&host("127.0.0.1"), false, false, false);
+        check(&host("127.0.0.1"), true, false, true);
+        check(&host("2001:db8::1"), false, false, false);
+        check(&host("2001:db8::1"), false, true, true);
+        check(&host("0.0.0.0"), false, false, false);
+        let relay = "candidate:1 1 udp 1 2001:db8::1 5000 typ relay raddr :: rport 9";
+        check(relay, false, false, true);
+    }
+
+    #[test]
+    fn who_may_only_be_relayed_does_not_tell_where_it_is() {
+        let check = |line: &str, expected: Option<&str>| {
+            let config = PeerConfig {
+                relay_only: true,
+                ipv6: true,
+                loopback: true,
+                ..Default::default()
+            };
+            let bridges = Bridges::new(&config, true);
+            let found = told(&config, &bridges, Candidate::parse(line).expect(line));
+            assert_eq!(
+                found.map(|candidate| candidate.to_string()).as_deref(),
+                expected
+            );
+        };
+        check("candidate:1 1 udp 1 192.168.1.5 5000 typ host", None);
         check(
-            "candidate:1 1 udp 1 192.168.1.5 5000 typ host",
-            false,
-            false,
-            true,
+            "candidate:1 1 udp 1 203.0.113.9 5000 typ srflx raddr 192.168.1.5 rport 5000",
+            None,
         );
         check(
-            "candidate:1 1 udp 1 127.0.0.1 5000 typ host",
-            false,
-            false,
-            false,
+            "candidate:1 1 udp 1 203.0.113.4 5000 typ relay raddr 192.168.1.5 rport 5000",
+            Some("candidate:1 1 udp 1 203.0.113.4 5000 typ relay raddr 0.0.0.0 rport 9"),
         );
         check(
-            "candidate:1 1 udp 1 127.0.0.1 5000 typ host",
-            true,
-            false,
-            true,
-        );
-        check(
-            "candidate:1 1 udp 1 2001:db8::1 5000 typ host",
-            false,
-            false,
-            false,
-        );
-        check(
-            "candidate:1 1 udp 1 2001:db8::1 5000 typ host",
-            false,
-            true,
-            true,
-        );
-        check(
-            "candidate:1 1 udp 1 2001:db8::1 5000 typ relay raddr :: rport 9",
-            false,
-            false,
-            true,
-        );
-        check(
-            "candidate:1 1 udp 1 0.0.0.0 5000 typ host",
-            false,
-            false,
-            false,
+            "candidate:1 1 udp 1 2001:db8::4 5000 typ relay raddr 2001:db8::5 rport 5000",
+            Some("candidate:1 1 udp 1 2001:db8::4 5000 typ relay raddr :: rport 9"),
         );
     }
 
@@ -315,30 +315,5 @@ mod tests {
         };
         assert!(!has_loopback(false));
         assert!(has_loopback(true));
-    }
-
-    #[test]
-    fn servers_the_stack_cannot_use_are_left_out() {
-        let server = |url: &str| super::super::IceServer {
-            url: url.into(),
-            username: String::new(),
-            credential: String::new().into(),
-        };
-        let config = PeerConfig {
-            ice_servers: [
-                "stun:a:1",
-                "turn:b:2",
-                "turn:c:3?transport=tcp",
-                "turns:d:4",
-            ]
-            .map(server)
-            .to_vec(),
-            ..Default::default()
-        };
-        let urls: Vec<_> = ice_servers(&config)
-            .into_iter()
-            .flat_map(|server| server.urls)
-            .collect();
-        assert_eq!(urls, ["stun:a:1", "turn:b:2"]);
     }
 }

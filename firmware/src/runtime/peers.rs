@@ -11,6 +11,7 @@ use crate::media::{
 };
 use crate::softphone::MediaCommand;
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -27,6 +28,8 @@ pub(super) struct Peers {
     /// A cloud on this machine: candidates on loopback addresses are of use.
     loopback: bool,
     frame_ms: u8,
+    /// For TURN servers behind TLS; none when it cannot be set up, which the cloud's connection then reports.
+    tls: Option<Arc<rustls::ClientConfig>>,
     next_number: u64,
     wake: mpsc::Sender<Wake>,
 }
@@ -51,11 +54,15 @@ impl Peers {
         let loopback =
             crate::genesys::Environment::parse(&config.cloud.environment, &config.cloud.streaming)
                 .is_ok_and(|environment| environment.streaming_endpoint().is_loopback());
+        let ca_file =
+            Some(Path::new(&config.cloud.ca_file)).filter(|file| !file.as_os_str().is_empty());
+        let tls = crate::genesys::tls_config(ca_file).ok().map(Arc::new);
         Self {
             free: ports,
             open: HashMap::new(),
             loopback,
             frame_ms: config.audio.frame_ms,
+            tls,
             next_number: 0,
             wake,
         }
@@ -116,6 +123,7 @@ impl Peers {
         let config = PeerConfig {
             ice_servers: ice.servers.clone(),
             relay_only: ice.relay_only,
+            tls: self.tls.clone(),
             loopback: self.loopback,
             ipv6: false,
             frame_ms: self.frame_ms,

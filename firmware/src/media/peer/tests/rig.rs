@@ -13,6 +13,7 @@ use rtc::rtp_transceiver::rtp_sender::{
     RtpCodecKind,
 };
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -58,6 +59,15 @@ pub struct FarEnd {
 impl FarEnd {
     /// Registers `codecs` in order: mime, clock rate, channels, payload type.
     pub async fn new(codecs: &[(&str, u32, u16, u8)], settings: SettingEngineBuilder) -> Self {
+        Self::at("127.0.0.1:0", codecs, settings).await
+    }
+
+    /// With a socket at that address alone.
+    pub async fn at(
+        address: &'static str,
+        codecs: &[(&str, u32, u16, u8)],
+        settings: SettingEngineBuilder,
+    ) -> Self {
         let mut engine = MediaEngine::default();
         for (mime, clock_rate, channels, payload_type) in codecs {
             engine
@@ -81,7 +91,7 @@ impl FarEnd {
                 events: event_out,
                 rtp: rtp_out,
             }))
-            .with_udp_addrs(vec!["127.0.0.1:0"])
+            .with_udp_addrs(vec![address])
             .build();
         let connection = Box::pin(making).await.expect("far end");
         let encoding = RTCRtpEncodingParameters {
@@ -120,6 +130,21 @@ impl FarEnd {
             sequence: 100,
             ssrc: FAR_SSRC,
         }
+    }
+
+    /// Where its one socket is.
+    pub async fn address(&self) -> SocketAddr {
+        let description = self.connection.local_description().await.expect("offered");
+        let words = description
+            .sdp
+            .lines()
+            .find_map(|line| line.strip_prefix("a=candidate:"))
+            .map(|line| line.split(' ').collect::<Vec<_>>())
+            .expect("a candidate");
+        SocketAddr::new(
+            words[4].parse().expect("an address"),
+            words[5].parse().expect("a port"),
+        )
     }
 
     /// With [`USUAL`].
@@ -311,6 +336,7 @@ impl Phone {
         Self::open_with(
             PeerConfig {
                 loopback: true,
+                ipv6: true,
                 frame_ms: 20,
                 ..Default::default()
             },
