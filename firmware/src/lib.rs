@@ -8,6 +8,8 @@ pub mod audio;
 pub mod check;
 pub mod demo;
 pub mod device;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod genesys;
 pub mod login;
 pub mod media;
