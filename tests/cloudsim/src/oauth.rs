@@ -16,7 +16,7 @@ use uuid::Uuid;
 pub(crate) use doors::{authorize, choose, token};
 
 /// How long a code can be exchanged.
-const CODE_LIFE: Duration = Duration::from_secs(300);
+const CODE_LIFE: Duration = Duration::from_mins(5);
 
 /// An OAuth client as an administrator makes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -320,7 +320,7 @@ fn s256(verifier: &str) -> String {
     let provider = rustls::crypto::ring::default_provider();
     let suites = provider.cipher_suites.iter();
     let digest = suites
-        .filter_map(|suite| suite.tls13())
+        .filter_map(rustls::SupportedCipherSuite::tls13)
         .map(|suite| suite.common.hash_provider)
         .find(|hash| hash.output_len() == 32)
         .map(|hash| hash.hash(verifier.as_bytes()));

@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use super::conversation::{
-    CallDirection, CallState, Conversation, Participant, Party, Phone, Purpose,
-};
+use super::conversation::{CallDirection, CallState, Participant, Party, Phone, Purpose};
 use super::{CommandError, Engine, OutboundStep, Timer, UserFacts};
 use crate::gateway::{FarEndSource, LegConfig};
 use crate::spec::Form;
@@ -383,12 +381,12 @@ impl Engine {
     }
 }
 
-impl Conversation {
+impl Participant {
     /// Whoever rings as a guest is not connected by somebody else's answer.
-    pub(super) fn waits(&self, one: &Participant, answered: &str) -> bool {
-        one.invited
-            && one.id != answered
-            && !matches!(one.call.state, CallState::Connected)
-            && one.call.direction == CallDirection::Inbound
+    pub(super) fn waits_for_another(&self, answered: &str) -> bool {
+        self.invited
+            && self.id != answered
+            && self.call.state != CallState::Connected
+            && self.call.direction == CallDirection::Inbound
     }
 }

@@ -154,7 +154,7 @@ impl Engine {
         let waiting: Vec<String> = conversation
             .participants
             .iter()
-            .filter(|one| conversation.waits(one, participant))
+            .filter(|one| one.waits_for_another(participant))
             .map(|one| one.id.clone())
             .collect();
         let mut started = Vec::new();

@@ -53,7 +53,9 @@ pub struct MixLeg {
 
 /// Sound on its way from one leg to another, by both sessions.
 #[derive(Clone, Default)]
-pub(crate) struct Patchbay(Arc<Mutex<HashMap<(String, String), VecDeque<f32>>>>);
+pub(crate) struct Patchbay(Arc<Mutex<Lines>>);
+
+type Lines = HashMap<(String, String), VecDeque<f32>>;
 
 impl Patchbay {
     fn push(&self, from: &str, to: &str, frame: &[f32]) {

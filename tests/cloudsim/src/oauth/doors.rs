@@ -234,7 +234,7 @@ fn form(world: &World, query: &Authorize) -> String {
             Some(format!("<input type=hidden name={name} value=\"{value}\">"))
         })
         .collect();
-    let users: String = world
+    let users: Vec<String> = world
         .directory
         .users()
         .map(|user| {
@@ -242,6 +242,7 @@ fn form(world: &World, query: &Authorize) -> String {
             format!("<p><button name=user value={}>{name}</button></p>", user.id)
         })
         .collect();
+    let users = users.concat();
     format!(
         "<h1>Who are you?</h1><form method=post action=/oauth/authorize>{hidden}{users}<p><button name=user value=\"\">Cancel</button></p></form>"
     )

@@ -21,20 +21,20 @@ const WRAPUP_CODES: [(&str, &str); 2] = [
 enum Name {
     Address,
     User,
-    UserName,
+    Called,
     Queue,
 }
 
 const ANYBODY: &[(&str, Name)] = &[
     ("address", Name::Address),
     ("userId", Name::User),
-    ("userName", Name::UserName),
+    ("userName", Name::Called),
     ("queueId", Name::Queue),
 ];
 const AGENT: &[(&str, Name)] = &[
     ("userId", Name::User),
-    ("userName", Name::UserName),
-    ("userDisplayName", Name::UserName),
+    ("userName", Name::Called),
+    ("userDisplayName", Name::Called),
 ];
 const QUEUE: &[(&str, Name)] = &[("queueId", Name::Queue), ("queueName", Name::Queue)];
 const ADDRESS: &[(&str, Name)] = &[("address", Name::Address)];
@@ -73,7 +73,7 @@ fn guest(world: &mut World, call: &Call, body: &Value, kind: &str) -> Result<Gue
             let queue = Some(value.clone());
             Ok(outside(world, value, Purpose::Agent, queue))
         }
-        Name::User | Name::UserName => {
+        Name::User | Name::Called => {
             let found = world.directory.find(value).map(|user| user.id.clone());
             let facts = found.and_then(|id| world.facts(&id));
             let Some(facts) = facts.filter(|_| !value.is_empty()) else {

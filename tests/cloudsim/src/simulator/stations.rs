@@ -142,6 +142,7 @@ impl Handle {
     ///
     /// # Errors
     /// If there is no such user.
+    #[allow(clippy::needless_pass_by_value)] // an event is given away
     pub fn tell_persistent(
         &self,
         who: &str,

@@ -104,7 +104,7 @@ pub(crate) fn iq_error(
 }
 
 pub(crate) fn turn_services(servers: &[TurnServer]) -> String {
-    let each: String = servers
+    let each: Vec<String> = servers
         .iter()
         .map(|server| {
             let tls = server.transport == "tls";
@@ -122,7 +122,10 @@ pub(crate) fn turn_services(servers: &[TurnServer]) -> String {
             format!("<service{head}/>")
         })
         .collect();
-    format!("<services xmlns=\"{EXTDISCO}\" type=\"turn\">{each}</services>")
+    format!(
+        "<services xmlns=\"{EXTDISCO}\" type=\"turn\">{}</services>",
+        each.concat()
+    )
 }
 
 pub(crate) fn stun_services(service: Option<SocketAddr>) -> String {

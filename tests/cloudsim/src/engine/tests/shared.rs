@@ -390,7 +390,7 @@ fn a_late_propose_follows_a_call_that_rang_by_its_event() {
         rig.wait(1_000);
         rig.seen();
         let next = ring_as(&mut rig, &user, 600, |spec| {
-            spec.late_propose = Some(Duration::from_millis(500))
+            spec.late_propose = Some(Duration::from_millis(500));
         });
         assert_eq!(rig.seen(), ["event alerting"]);
         if answered_first {
@@ -416,7 +416,7 @@ fn a_late_propose_follows_a_call_that_rang_by_its_event() {
 fn nothing_comes_of_an_unreachable_leg() {
     let mut rig = Rig::new(Form::SdpOverXmpp);
     let call = ring_as(&mut rig, &facts(1, true), 440, |spec| {
-        spec.leg.unreachable = true
+        spec.leg.unreachable = true;
     });
     rig.take(&call);
     rig.leg(
