@@ -107,33 +107,6 @@ pub fn tone_residual(sound: &[f32], rate_hz: f32, hz: f32) -> f32 {
     rms(&rest) / rms(sound)
 }
 
-/// Where the sound clicks: its second difference stands far out of what it is for 5 ms around.
-pub fn clicks(sound: &[f32]) -> Vec<usize> {
-    const AROUND: usize = 240;
-    const BESIDE: usize = 6;
-    let bends: Vec<f32> = sound
-        .windows(3)
-        .map(|w| (w[0] - 2.0 * w[1] + w[2]).abs())
-        .collect();
-    let mut sums = vec![0.0f64];
-    for bend in &bends {
-        sums.push(sums[sums.len() - 1] + f64::from(*bend));
-    }
-    let mut found: Vec<usize> = Vec::new();
-    for (n, &bend) in bends.iter().enumerate() {
-        let (from, to) = (n.saturating_sub(AROUND), (n + AROUND).min(bends.len()));
-        let (near, far) = (n.saturating_sub(BESIDE), (n + BESIDE).min(bends.len()));
-        let others = (sums[to] - sums[from]) - (sums[far] - sums[near]);
-        let usual = others / ((to - from) - (far - near)).max(1) as f64;
-        if f64::from(bend) > 14.0 * usual + 0.004
-            && found.last().is_none_or(|last| n - last > AROUND)
-        {
-            found.push(n);
-        }
-    }
-    found
-}
-
 /// Seeded random numbers (xorshift64*): the same in every run.
 pub struct Random(u64);
 

@@ -5,6 +5,5 @@ mod commands;
 mod echo;
 mod figures;
 pub mod measure;
-mod report;
 pub mod rig;
 mod speech;

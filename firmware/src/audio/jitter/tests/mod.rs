@@ -2,7 +2,6 @@
 //! phase is the media time, so that whatever is taken out, put in or repeated shows.
 
 mod anything;
-mod endurance;
 mod traces;
 
 use super::*;
