@@ -1,6 +1,6 @@
 //! A call between the phone's peer and the simulator's gateway.
 
-use offhook::audio::{EncodedFrame, PACKET_QUEUE, RtpPacket, StreamPort};
+use offhook::audio::{EncodedFrame, Feedback, PACKET_QUEUE, RtpPacket, StreamPort};
 use offhook::media::{ConnectionState, MediaError, Peer, PeerConfig, PeerEvent, Statistics};
 use offhook_cloudsim::gateway::{Leg, LegConfig, LegEvent};
 use offhook_tests::PATIENCE;
@@ -39,6 +39,7 @@ impl Phone {
             stream: 0,
             inbound,
             outbound,
+            feedback: Feedback::default(),
         };
         let peer = Peer::open(config, port, offer, sink).await;
         let heard = Arc::new(AtomicU64::new(0));
