@@ -35,6 +35,7 @@ pub mod input;
 pub mod keypad;
 pub mod lamp;
 mod names;
+pub mod screen;
 pub mod virtual_board;
 
 pub use display::{Display, DisplayError, DriverDisplay, Framebuffer};

@@ -102,7 +102,7 @@ impl Engine {
         }
         for device in spec.devices.clone() {
             let name = format!("input device \"{}\"", device.device);
-            let open = move |now, hook| input_device::open(&device, hook, now);
+            let open = move |_, hook| input_device::open(&device, hook);
             parts.push((name, Box::new(open)));
         }
         Self::of_parts(parts, counters)

@@ -77,7 +77,6 @@ impl InputCode {
 pub(super) fn open(
     spec: &InputDevicePart,
     told: HookState,
-    now: Instant,
 ) -> Result<Box<dyn Part>, Reason> {
     let mut device = find(&spec.device)?;
     let words = |error: std::io::Error| format!("input device \"{}\": {error}", spec.device);

@@ -1,0 +1,171 @@
+//! The drivers behind a [`ScreenSpec`].
+
+use embedded_graphics::geometry::Size;
+use embedded_hal::delay::DelayNs;
+use mipidsi::Builder;
+use mipidsi::interface::SpiInterface;
+use mipidsi::models::ST7789;
+use mipidsi::options::{ColorInversion, Orientation, Rotation};
+use rppal::i2c::I2c;
+use rppal::spi::{Bus, Mode, SimpleHalSpiDevice, SlaveSelect, Spi};
+use ssd1306::mode::DisplayConfig;
+use ssd1306::prelude::DisplayRotation;
+use ssd1306::size;
+use ssd1306::{I2CDisplayInterface, Ssd1306};
+
+use super::sh1106::Sh1106;
+use super::{ScreenController, ScreenSpec};
+use crate::gpio::{self, OutputLine};
+use crate::{Display, DisplayError, DriverDisplay};
+
+pub(super) fn open<'a>(
+    spec: &ScreenSpec,
+    scratch: &'a mut [u8],
+) -> Result<Box<dyn Display + 'a>, DisplayError> {
+    let size = spec.size;
+    match &spec.controller {
+        ScreenController::Ssd1306 { bus, address } => ssd1306(size, *bus, *address),
+        ScreenController::Sh1106 { bus, address } => {
+            let display = Sh1106::new(i2c(*bus)?, *address, size.height)
+                .map_err(|error| failed(&i2c_name(*bus), &error))?;
+            Ok(Box::new(DriverDisplay::new(display, Sh1106::flush)?))
+        }
+        ScreenController::St7789 { .. } => st7789(spec, scratch),
+    }
+}
+
+fn ssd1306(size: Size, bus: u8, address: u8) -> Result<Box<dyn Display>, DisplayError> {
+    // The driver has a type for each size.
+    macro_rules! of_size {
+        ($size:ident) => {{
+            let interface = I2CDisplayInterface::new_custom_address(i2c(bus)?, address);
+            let mut display = Ssd1306::new(interface, size::$size, DisplayRotation::Rotate0)
+                .into_buffered_graphics_mode();
+            display.init().map_err(|error| failed(&i2c_name(bus), &error))?;
+            Ok(Box::new(DriverDisplay::new(display, |display| display.flush())?))
+        }};
+    }
+    match (size.width, size.height) {
+        (128, 64) => of_size!(DisplaySize128x64),
+        (128, 32) => of_size!(DisplaySize128x32),
+        (96, 16) => of_size!(DisplaySize96x16),
+        (72, 40) => of_size!(DisplaySize72x40),
+        (64, 48) => of_size!(DisplaySize64x48),
+        (64, 32) => of_size!(DisplaySize64x32),
+        (width_px, height_px) => Err(DisplayError::Size {
+            width_px,
+            height_px,
+        }),
+    }
+}
+
+fn st7789<'a>(
+    spec: &ScreenSpec,
+    scratch: &'a mut [u8],
+) -> Result<Box<dyn Display + 'a>, DisplayError> {
+    let ScreenController::St7789 {
+        bus,
+        select,
+        clock_hz,
+        gpio,
+        data_command_line,
+        reset_line,
+        backlight_line,
+    } = &spec.controller
+    else {
+        return Err(failed("an SPI display", &"another controller"));
+    };
+    let name = format!("/dev/spidev{bus}.{select}");
+    let spi = Spi::new(spi_bus(*bus)?, spi_select(*select)?, *clock_hz, Mode::Mode0)
+        .map_err(|error| failed(&name, &error))?;
+    let line = |line: u32, high: bool| -> Result<OutputLine, DisplayError> {
+        gpio::open_output(gpio, line, high).map_err(|error| DisplayError::Driver {
+            reason: error.to_string(),
+        })
+    };
+    let data_command = line(*data_command_line, false)?;
+    let reset = reset_line.map(|reset| line(reset, true)).transpose()?;
+    let backlight = backlight_line.map(|light| line(light, true)).transpose()?;
+    let interface = SpiInterface::new(SimpleHalSpiDevice::new(spi), data_command, scratch);
+    // The controller's memory is upright; a display that is wider than high is looked at from the side.
+    let wide = spec.size.width > spec.size.height;
+    let (width, height) = if wide {
+        (spec.size.height, spec.size.width)
+    } else {
+        (spec.size.width, spec.size.height)
+    };
+    let rotation = if wide { Rotation::Deg90 } else { Rotation::Deg0 };
+    let builder = Builder::new(ST7789, interface)
+        .display_size(width as u16, height as u16)
+        .orientation(Orientation::new().rotate(rotation))
+        // The panels sold with this controller show inverted colours otherwise.
+        .invert_colors(ColorInversion::Inverted);
+    // The backlight's line must stay ours for the light to stay on: it lives in the closures, which send nothing,
+    // because this driver buffers nothing.
+    type Sent = Result<(), std::convert::Infallible>;
+    Ok(match reset {
+        Some(reset) => {
+            let display = builder.reset_pin(reset).init(&mut Sleep);
+            let display = display.map_err(|error| failed(&name, &error))?;
+            let flush = move |_: &mut _| -> Sent {
+                let _ = &backlight;
+                Ok(())
+            };
+            Box::new(DriverDisplay::new(display, flush)?)
+        }
+        None => {
+            let display = builder.init(&mut Sleep);
+            let display = display.map_err(|error| failed(&name, &error))?;
+            let flush = move |_: &mut _| -> Sent {
+                let _ = &backlight;
+                Ok(())
+            };
+            Box::new(DriverDisplay::new(display, flush)?)
+        }
+    })
+}
+
+fn i2c(bus: u8) -> Result<I2c, DisplayError> {
+    I2c::with_bus(bus).map_err(|error| failed(&i2c_name(bus), &error))
+}
+
+fn i2c_name(bus: u8) -> String {
+    format!("/dev/i2c-{bus}")
+}
+
+fn spi_bus(bus: u8) -> Result<Bus, DisplayError> {
+    Ok(match bus {
+        0 => Bus::Spi0,
+        1 => Bus::Spi1,
+        2 => Bus::Spi2,
+        3 => Bus::Spi3,
+        4 => Bus::Spi4,
+        5 => Bus::Spi5,
+        6 => Bus::Spi6,
+        _ => return Err(failed("an SPI display", &"buses go from 0 to 6")),
+    })
+}
+
+fn spi_select(select: u8) -> Result<SlaveSelect, DisplayError> {
+    Ok(match select {
+        0 => SlaveSelect::Ss0,
+        1 => SlaveSelect::Ss1,
+        2 => SlaveSelect::Ss2,
+        _ => return Err(failed("an SPI display", &"chip selects go from 0 to 2")),
+    })
+}
+
+fn failed(bus: &str, error: &impl std::fmt::Debug) -> DisplayError {
+    DisplayError::Driver {
+        reason: format!("{bus}: {error:?}"),
+    }
+}
+
+/// The set-up of a display has pauses of up to 150 ms.
+struct Sleep;
+
+impl DelayNs for Sleep {
+    fn delay_ns(&mut self, ns: u32) {
+        std::thread::sleep(std::time::Duration::from_nanos(ns.into()));
+    }
+}
