@@ -33,7 +33,7 @@ pub enum BoardError {
     /// Two things are wired to one GPIO line.
     #[error(
         "{file}:{line}: GPIO line {gpio_line} is used twice: by {second} here, and by {first} in \
-         line {first_line}; allowed: one use per GPIO line"
+         {first_at}; allowed: one use per GPIO line"
     )]
     LineUsedTwice {
         /// The board file.
@@ -44,8 +44,8 @@ pub enum BoardError {
         gpio_line: u32,
         /// The first use.
         first: String,
-        /// The text line of the first use.
-        first_line: usize,
+        /// Where the first use is written.
+        first_at: String,
         /// The second use.
         second: String,
     },
@@ -64,6 +64,27 @@ pub enum BoardError {
         name: String,
         /// The boards there are.
         known: String,
+    },
+    /// There is no such sound variant.
+    #[error("there is no sound variant \"{name}\"; allowed: {known}")]
+    UnknownSound {
+        /// The name asked for.
+        name: String,
+        /// The variants there are.
+        known: String,
+    },
+    /// The board is made for other hardware than this.
+    #[error(
+        "board {board} is made for \"{made_for}\", and this machine is {machine}; set [board] name to \"auto\", or \
+         start the phone with --virtual-panel"
+    )]
+    WrongHardware {
+        /// The board.
+        board: String,
+        /// Its device-tree models.
+        made_for: String,
+        /// What this is, in words.
+        machine: String,
     },
     /// The hardware is none of the boards.
     #[error(

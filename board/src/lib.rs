@@ -9,6 +9,8 @@
 
 mod check;
 mod error;
+mod hardware;
+mod header;
 mod lines;
 mod raw;
 mod select;
@@ -16,13 +18,16 @@ mod select;
 use std::time::Duration;
 
 use offhook_hal::audio::{CaptureSpec, PlaybackSpec};
+use offhook_hal::front::InputCode;
+use offhook_hal::gpio::{GpioSpec, Pull};
 use offhook_hal::hook::HookTiming;
 use offhook_hal::keypad::KeyTiming;
 use offhook_hal::virtual_board::PanelConfig;
 use offhook_hal::{Key, Lamp};
 
 pub use error::BoardError;
-pub use select::device_tree_model;
+pub use header::{Function, Header, HeaderPin};
+pub use select::Machine;
 
 /// A number of a GPIO line on the board's chip.
 pub type Line = u32;
@@ -36,8 +41,12 @@ pub struct Board {
     pub description: String,
     /// Beginnings of the device-tree model strings this board goes by.
     pub device_tree_models: Vec<String>,
-    /// Label (or device path) of the GPIO chip, if anything is wired to one.
-    pub gpio_chip: Option<String>,
+    /// Whether `auto` may choose it.
+    pub detect: bool,
+    /// The GPIO chip, if anything is wired to one.
+    pub gpio: Option<GpioSpec>,
+    /// The pin header its lines are on, if it is a known one.
+    pub header: Option<Header>,
     /// The keys.
     pub keypad: Keypad,
     /// The hook switch.
@@ -46,18 +55,47 @@ pub struct Board {
     pub lamps: Vec<BoardLamp>,
     /// The display.
     pub display: Display,
+    /// The sound variant, if the board leaves sound to one.
+    pub sound: Option<String>,
     /// The sound devices.
     pub audio: AudioPaths,
+    /// What its processor can do for sound.
+    pub processing: Processing,
     /// What the phone may take of the board.
     pub budgets: Budgets,
+    /// What each line in use is used for, by number.
+    pub wires: Vec<Wire>,
+}
+
+/// A line in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wire {
+    /// The line.
+    pub line: Line,
+    /// What for, in words.
+    pub what: String,
+}
+
+/// What a board's processor can do for sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Processing {
+    /// Opus costs too much: G.711 where the far end has it.
+    pub prefer_g711: bool,
+    /// Echo is cancelled.
+    pub echo_cancelling: bool,
+}
+
+impl Default for Processing {
+    /// Opus and echo cancelling.
+    fn default() -> Self {
+        Self {
+            prefer_g711: false,
+            echo_cancelling: true,
+        }
+    }
 }
 
 impl Board {
-    /// Reads a board from the text of a board file. `file_name` is for the error messages.
-    pub fn parse(text: &str, file_name: &str) -> Result<Self, BoardError> {
-        check::board(text, file_name)
-    }
-
     /// Nothing of it is hardware: the phone is worked through a virtual panel.
     pub fn is_virtual(&self) -> bool {
         self.keypad.wiring == KeypadWiring::Virtual
@@ -108,6 +146,13 @@ pub enum KeypadWiring {
     Virtual,
     /// In rows and columns.
     Matrix(Matrix),
+    /// To the kernel, which tells them as an input device.
+    InputDevice {
+        /// The device's name or physical path.
+        device: String,
+        /// Which of its keys is which.
+        keys: Vec<(InputCode, Key)>,
+    },
 }
 
 /// A keypad in rows and columns.
@@ -126,7 +171,7 @@ pub struct Matrix {
 }
 
 /// The hook switch of a board.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {
     /// Debouncing and flash window.
     pub timing: HookTiming,
@@ -135,7 +180,7 @@ pub struct Hook {
 }
 
 /// How the hook switch is connected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HookWiring {
     /// Not at all.
     Virtual,
@@ -145,6 +190,17 @@ pub enum HookWiring {
         line: Line,
         /// Its level while the handset is lifted.
         lifted: Level,
+        /// Its resistor.
+        pull: Pull,
+    },
+    /// To the kernel, which tells it as a key or switch of an input device.
+    InputDevice {
+        /// The device's name or physical path.
+        device: String,
+        /// The key or switch.
+        code: InputCode,
+        /// It is on while the handset is lifted.
+        lifted_is_on: bool,
     },
 }
 
@@ -205,8 +261,8 @@ pub enum Controller {
 /// A device on an I2C bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct I2c {
-    /// The bus, such as `/dev/i2c-1`.
-    pub bus_device: String,
+    /// The bus: 1 is `/dev/i2c-1`.
+    pub bus: u8,
     /// The 7-bit address, 0x08 to 0x77.
     pub address: u8,
 }
@@ -214,8 +270,10 @@ pub struct I2c {
 /// A device on an SPI bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spi {
-    /// The bus and chip select, such as `/dev/spidev0.0`.
-    pub bus_device: String,
+    /// The bus: the first number of `/dev/spidev0.1`.
+    pub bus: u8,
+    /// The chip select: the second number.
+    pub select: u8,
     /// Clock in Hz, 100 kHz to 80 MHz.
     pub clock_hz: u32,
     /// The line that tells data from commands.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::Level;
+use crate::{Header, Level};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -13,13 +13,48 @@ pub(crate) struct Board {
     pub(crate) name: Spanned<String>,
     pub(crate) description: Spanned<String>,
     pub(crate) device_tree_models: Vec<Spanned<String>>,
+    #[serde(default = "yes")]
+    pub(crate) detect: bool,
+    pub(crate) sound: Option<Spanned<String>>,
     pub(crate) gpio: Option<Gpio>,
     pub(crate) keypad: Spanned<Keypad>,
     pub(crate) hook: Spanned<Hook>,
     pub(crate) lamps: BTreeMap<Spanned<String>, Spanned<Lamp>>,
     pub(crate) display: Spanned<Display>,
-    pub(crate) audio: Audio,
+    pub(crate) audio: Option<Spanned<Audio>>,
+    pub(crate) processing: Option<Processing>,
     pub(crate) budgets: Budgets,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// A sound variant: the part of a board that depends on where the handset's sound is.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sound {
+    pub(crate) name: Spanned<String>,
+    pub(crate) description: Spanned<String>,
+    #[serde(default)]
+    pub(crate) functions: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) reserved: BTreeMap<String, Spanned<u32>>,
+    pub(crate) audio: Audio,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Processing {
+    pub(crate) codec: Codec,
+    pub(crate) echo_cancelling: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Codec {
+    Opus,
+    G711,
 }
 
 #[derive(Debug, Deserialize)]
@@ -27,7 +62,38 @@ pub(crate) struct Board {
 pub(crate) struct Gpio {
     pub(crate) chip: Spanned<String>,
     #[serde(default)]
+    pub(crate) backend: Backend,
+    #[serde(default = "yes")]
+    pub(crate) edges: bool,
+    pub(crate) header: Option<Header>,
+    #[serde(default)]
+    pub(crate) functions: Vec<Spanned<String>>,
+    #[serde(default)]
     pub(crate) reserved: BTreeMap<String, Spanned<u32>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Backend {
+    #[default]
+    Auto,
+    Rppal,
+    Gpiocdev,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Pull {
+    Up,
+    Down,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OnOff {
+    On,
+    Off,
 }
 
 /// One row of labels per row of keys.
@@ -42,15 +108,18 @@ pub(crate) struct Keypad {
     pub(crate) labels: Option<Spanned<Labels>>,
     pub(crate) diodes: Option<Spanned<bool>>,
     pub(crate) settle_us: Option<Spanned<u32>>,
+    pub(crate) device: Option<Spanned<String>>,
+    pub(crate) keys: Option<Spanned<BTreeMap<Spanned<String>, Spanned<String>>>>,
     pub(crate) debounce_ms: Spanned<u32>,
     pub(crate) long_press_ms: Spanned<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum KeypadWiring {
     Virtual,
     Matrix,
+    InputDevice,
 }
 
 #[derive(Debug, Deserialize)]
@@ -59,16 +128,21 @@ pub(crate) struct Hook {
     pub(crate) wiring: HookWiring,
     pub(crate) line: Option<Spanned<u32>>,
     pub(crate) lifted_level: Option<Spanned<Level>>,
+    pub(crate) pull: Option<Spanned<Pull>>,
+    pub(crate) device: Option<Spanned<String>>,
+    pub(crate) code: Option<Spanned<String>>,
+    pub(crate) lifted_when: Option<Spanned<OnOff>>,
     pub(crate) debounce_ms: Spanned<u32>,
     pub(crate) flash_min_ms: Option<Spanned<u32>>,
     pub(crate) flash_max_ms: Option<Spanned<u32>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum HookWiring {
     Virtual,
     Switch,
+    InputDevice,
 }
 
 #[derive(Debug, Deserialize)]

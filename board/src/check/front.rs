@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
+use offhook_hal::front::{InputCode, NoInputCode};
+use offhook_hal::gpio::Pull;
 use offhook_hal::hook::{FlashWindow, HookTiming};
 use offhook_hal::keypad::{KeyTiming, MAX_COLUMNS, MAX_ROWS};
 use offhook_hal::{Key, Lamp, UnknownName};
@@ -18,25 +20,24 @@ use crate::{
 impl Check<'_> {
     pub(super) fn keypad(
         &self,
-        uses: &mut Uses<'_>,
+        uses: &mut Uses,
         keypad: &Spanned<raw::Keypad>,
     ) -> Result<Keypad, BoardError> {
         let (at, raw) = (keypad.span(), keypad.as_ref());
         let wiring = match raw.wiring {
-            raw::KeypadWiring::Matrix => KeypadWiring::Matrix(self.matrix(uses, &at, raw)?),
+            raw::KeypadWiring::Matrix => {
+                self.no_keypad_device(raw, "wiring = \"matrix\"")?;
+                KeypadWiring::Matrix(self.matrix(uses, &at, raw)?)
+            }
             raw::KeypadWiring::Virtual => {
                 let wiring = "wiring = \"virtual\"";
-                self.source
-                    .unwanted("keypad.row_lines", wiring, raw.row_lines.as_ref())?;
-                self.source
-                    .unwanted("keypad.column_lines", wiring, raw.column_lines.as_ref())?;
-                self.source
-                    .unwanted("keypad.labels", wiring, raw.labels.as_ref())?;
-                self.source
-                    .unwanted("keypad.diodes", wiring, raw.diodes.as_ref())?;
-                self.source
-                    .unwanted("keypad.settle_us", wiring, raw.settle_us.as_ref())?;
+                self.no_matrix(raw, wiring)?;
+                self.no_keypad_device(raw, wiring)?;
                 KeypadWiring::Virtual
+            }
+            raw::KeypadWiring::InputDevice => {
+                self.no_matrix(raw, "wiring = \"input_device\"")?;
+                self.input_keypad(&at, raw)?
             }
         };
         Ok(Keypad {
@@ -49,9 +50,104 @@ impl Check<'_> {
         })
     }
 
+    fn no_matrix(&self, raw: &raw::Keypad, wiring: &str) -> Result<(), BoardError> {
+        let source = self.source;
+        source.unwanted("keypad.row_lines", wiring, raw.row_lines.as_ref())?;
+        source.unwanted("keypad.column_lines", wiring, raw.column_lines.as_ref())?;
+        source.unwanted("keypad.labels", wiring, raw.labels.as_ref())?;
+        source.unwanted("keypad.diodes", wiring, raw.diodes.as_ref())?;
+        source.unwanted("keypad.settle_us", wiring, raw.settle_us.as_ref())
+    }
+
+    fn no_keypad_device(&self, raw: &raw::Keypad, wiring: &str) -> Result<(), BoardError> {
+        let source = self.source;
+        source.unwanted("keypad.device", wiring, raw.device.as_ref())?;
+        source.unwanted("keypad.keys", wiring, raw.keys.as_ref())
+    }
+
+    fn input_keypad(
+        &self,
+        at: &Range<usize>,
+        raw: &raw::Keypad,
+    ) -> Result<KeypadWiring, BoardError> {
+        let wiring = "wiring = \"input_device\"";
+        let allowed = "its name in /proc/bus/input/devices";
+        let device =
+            self.source
+                .needed(at, "keypad.device", wiring, raw.device.as_ref(), allowed)?;
+        let allowed = "a table such as { KEY_1 = \"1\", KEY_NUMERIC_STAR = \"*\" }";
+        let table = self
+            .source
+            .needed(at, "keypad.keys", wiring, raw.keys.as_ref(), allowed)?;
+        if table.as_ref().is_empty() {
+            return Err(self
+                .source
+                .invalid(&table.span(), "keypad.keys names no key", allowed));
+        }
+        let mut seen = BTreeMap::new();
+        let mut keys = Vec::with_capacity(table.as_ref().len());
+        for (code, label) in table.as_ref() {
+            let code = self.input_code(code)?;
+            if let Some(key) = self.label(label, &mut seen)? {
+                keys.push((code, key));
+            }
+        }
+        Ok(KeypadWiring::InputDevice {
+            device: self.text("keypad.device", device.clone())?,
+            keys,
+        })
+    }
+
+    fn input_code(&self, code: &Spanned<String>) -> Result<InputCode, BoardError> {
+        code.as_ref().parse().map_err(|error: NoInputCode| {
+            let what = format!("{:?} is no key or switch of Linux", error.name);
+            self.source.invalid(
+                &code.span(),
+                what,
+                "KEY_..., BTN_... or SW_..., as evtest prints them",
+            )
+        })
+    }
+
+    fn no_switch(&self, raw: &raw::Hook, wiring: &str) -> Result<(), BoardError> {
+        let source = self.source;
+        source.unwanted("hook.line", wiring, raw.line.as_ref())?;
+        source.unwanted("hook.lifted_level", wiring, raw.lifted_level.as_ref())?;
+        source.unwanted("hook.pull", wiring, raw.pull.as_ref())
+    }
+
+    fn no_hook_device(&self, raw: &raw::Hook, wiring: &str) -> Result<(), BoardError> {
+        let source = self.source;
+        source.unwanted("hook.device", wiring, raw.device.as_ref())?;
+        source.unwanted("hook.code", wiring, raw.code.as_ref())?;
+        source.unwanted("hook.lifted_when", wiring, raw.lifted_when.as_ref())
+    }
+
+    fn input_hook(&self, at: &Range<usize>, raw: &raw::Hook) -> Result<HookWiring, BoardError> {
+        let wiring = "wiring = \"input_device\"";
+        let source = self.source;
+        let allowed = "its name in /proc/bus/input/devices";
+        let device = source.needed(at, "hook.device", wiring, raw.device.as_ref(), allowed)?;
+        let allowed = "a key or switch, such as \"KEY_PHONE\"";
+        let code = source.needed(at, "hook.code", wiring, raw.code.as_ref(), allowed)?;
+        let allowed = "\"on\" or \"off\"";
+        let when = source.needed(
+            at,
+            "hook.lifted_when",
+            wiring,
+            raw.lifted_when.as_ref(),
+            allowed,
+        )?;
+        Ok(HookWiring::InputDevice {
+            device: self.text("hook.device", device.clone())?,
+            code: self.input_code(code)?,
+            lifted_is_on: *when.as_ref() == raw::OnOff::On,
+        })
+    }
+
     fn matrix(
         &self,
-        uses: &mut Uses<'_>,
+        uses: &mut Uses,
         at: &Range<usize>,
         raw: &raw::Keypad,
     ) -> Result<Matrix, BoardError> {
@@ -78,7 +174,7 @@ impl Check<'_> {
         let mut take_all = |kind: &str, lines: &[Spanned<u32>]| -> Result<Vec<Line>, BoardError> {
             (1..)
                 .zip(lines)
-                .map(|(n, line)| uses.take(line, format!("keypad {kind} {n}")))
+                .map(|(n, line)| uses.take(self.source, line, format!("keypad {kind} {n}")))
                 .collect()
         };
         let row_lines = take_all("row", rows)?;
@@ -167,21 +263,24 @@ impl Check<'_> {
 
     pub(super) fn hook(
         &self,
-        uses: &mut Uses<'_>,
+        uses: &mut Uses,
         hook: &Spanned<raw::Hook>,
     ) -> Result<Hook, BoardError> {
         let (at, raw) = (hook.span(), hook.as_ref());
         let wiring = match raw.wiring {
             raw::HookWiring::Virtual => {
                 let wiring = "wiring = \"virtual\"";
-                self.source
-                    .unwanted("hook.line", wiring, raw.line.as_ref())?;
-                self.source
-                    .unwanted("hook.lifted_level", wiring, raw.lifted_level.as_ref())?;
+                self.no_switch(raw, wiring)?;
+                self.no_hook_device(raw, wiring)?;
                 HookWiring::Virtual
+            }
+            raw::HookWiring::InputDevice => {
+                self.no_switch(raw, "wiring = \"input_device\"")?;
+                self.input_hook(&at, raw)?
             }
             raw::HookWiring::Switch => {
                 let wiring = "wiring = \"switch\"";
+                self.no_hook_device(raw, wiring)?;
                 let line = self.source.needed(
                     &at,
                     "hook.line",
@@ -197,8 +296,13 @@ impl Check<'_> {
                     "\"low\" or \"high\"",
                 )?;
                 HookWiring::Switch {
-                    line: uses.take(line, "the hook switch".into())?,
+                    line: uses.take(self.source, line, "the hook switch".into())?,
                     lifted: *lifted.as_ref(),
+                    pull: match raw.pull.as_ref().map(Spanned::as_ref) {
+                        None | Some(raw::Pull::Up) => Pull::Up,
+                        Some(raw::Pull::Down) => Pull::Down,
+                        Some(raw::Pull::None) => Pull::None,
+                    },
                 }
             }
         };
@@ -228,7 +332,7 @@ impl Check<'_> {
 
     pub(super) fn lamps(
         &self,
-        uses: &mut Uses<'_>,
+        uses: &mut Uses,
         lamps: &BTreeMap<Spanned<String>, Spanned<raw::Lamp>>,
     ) -> Result<Vec<BoardLamp>, BoardError> {
         let mut checked = Vec::with_capacity(lamps.len());
@@ -269,7 +373,7 @@ impl Check<'_> {
                         "\"low\" or \"high\"",
                     )?;
                     LampWiring::Pin {
-                        line: uses.take(line, format!("lamp \"{lamp_name}\""))?,
+                        line: uses.take(self.source, line, format!("lamp \"{lamp_name}\""))?,
                         lit: *lit.as_ref(),
                     }
                 }

@@ -74,10 +74,7 @@ impl InputCode {
 }
 
 /// Opens the device that `spec` names. `told` is what the hook told last.
-pub(super) fn open(
-    spec: &InputDevicePart,
-    told: HookState,
-) -> Result<Box<dyn Part>, Reason> {
+pub(super) fn open(spec: &InputDevicePart, told: HookState) -> Result<Box<dyn Part>, Reason> {
     let mut device = find(&spec.device)?;
     let words = |error: std::io::Error| format!("input device \"{}\": {error}", spec.device);
     device.set_nonblocking(true).map_err(words)?;

@@ -41,8 +41,12 @@ fn ssd1306(size: Size, bus: u8, address: u8) -> Result<Box<dyn Display>, Display
             let interface = I2CDisplayInterface::new_custom_address(i2c(bus)?, address);
             let mut display = Ssd1306::new(interface, size::$size, DisplayRotation::Rotate0)
                 .into_buffered_graphics_mode();
-            display.init().map_err(|error| failed(&i2c_name(bus), &error))?;
-            Ok(Box::new(DriverDisplay::new(display, |display| display.flush())?))
+            display
+                .init()
+                .map_err(|error| failed(&i2c_name(bus), &error))?;
+            Ok(Box::new(DriverDisplay::new(display, |display| {
+                display.flush()
+            })?))
         }};
     }
     match (size.width, size.height) {
@@ -94,7 +98,11 @@ fn st7789<'a>(
     } else {
         (spec.size.width, spec.size.height)
     };
-    let rotation = if wide { Rotation::Deg90 } else { Rotation::Deg0 };
+    let rotation = if wide {
+        Rotation::Deg90
+    } else {
+        Rotation::Deg0
+    };
     let builder = Builder::new(ST7789, interface)
         .display_size(width as u16, height as u16)
         .orientation(Orientation::new().rotate(rotation))

@@ -220,7 +220,9 @@ impl Shared {
                 told = Some(message);
             }
             let slot = self.lock();
-            let waited = self.changed.wait_timeout_while(slot, pause, |slot| !slot.stop);
+            let waited = self
+                .changed
+                .wait_timeout_while(slot, pause, |slot| !slot.stop);
             drop(waited.unwrap_or_else(PoisonError::into_inner));
             pause = (pause * 2).min(last);
         }
@@ -238,7 +240,10 @@ impl Shared {
             shown();
             let mut slot = self.lock();
             while !slot.fresh && !slot.stop {
-                slot = self.changed.wait(slot).unwrap_or_else(PoisonError::into_inner);
+                slot = self
+                    .changed
+                    .wait(slot)
+                    .unwrap_or_else(PoisonError::into_inner);
             }
             if slot.stop {
                 return Ok(());
@@ -276,7 +281,10 @@ mod tests {
         }
 
         fn show(&mut self, frame: &Framebuffer) -> Result<(), DisplayError> {
-            let lit = frame.pixels().filter(|pixel| *pixel == Rgb565::WHITE).count();
+            let lit = frame
+                .pixels()
+                .filter(|pixel| *pixel == Rgb565::WHITE)
+                .count();
             let _ = self.shown.send(lit);
             let answer = self.answers.lock().unwrap().recv().unwrap_or(Ok(()));
             answer.map_err(|reason| DisplayError::Driver {
@@ -334,14 +342,24 @@ mod tests {
         // Set up again, and the latest frame is shown without being drawn again.
         assert_eq!(shown.recv_timeout(SOON), Ok(3));
         let trouble = told.recv_timeout(SOON).unwrap().unwrap();
-        assert!(trouble.contains("the display does not answer (no acknowledge)"), "{trouble}");
+        assert!(
+            trouble.contains("the display does not answer (no acknowledge)"),
+            "{trouble}"
+        );
         answer.send(Err("no acknowledge")).unwrap();
         assert_eq!(shown.recv_timeout(SOON), Ok(3));
         answer.send(Ok(())).unwrap();
-        assert_eq!(told.recv_timeout(SOON), Ok(None), "the same trouble is told once");
+        assert_eq!(
+            told.recv_timeout(SOON),
+            Ok(None),
+            "the same trouble is told once"
+        );
         assert_eq!(opened.try_iter().count(), 3);
         let other = Framebuffer::new(Size::new(1, 1)).unwrap();
-        assert!(matches!(screen.show(&other), Err(DisplayError::Mismatch { .. })));
+        assert!(matches!(
+            screen.show(&other),
+            Err(DisplayError::Mismatch { .. })
+        ));
         drop(screen);
         assert!(told.recv().is_err(), "its thread has ended");
     }
