@@ -59,8 +59,6 @@ pub struct Board {
     pub sound: Option<String>,
     /// The sound devices.
     pub audio: AudioPaths,
-    /// What its processor can do for sound.
-    pub processing: Processing,
     /// What the phone may take of the board.
     pub budgets: Budgets,
     /// What each line in use is used for, by number.
@@ -76,25 +74,6 @@ pub struct Wire {
     pub what: String,
 }
 
-/// What a board's processor can do for sound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Processing {
-    /// Opus costs too much: G.711 where the far end has it.
-    pub prefer_g711: bool,
-    /// Echo is cancelled.
-    pub echo_cancelling: bool,
-}
-
-impl Default for Processing {
-    /// Opus and echo cancelling.
-    fn default() -> Self {
-        Self {
-            prefer_g711: false,
-            echo_cancelling: true,
-        }
-    }
-}
-
 impl Board {
     /// Nothing of it is hardware: the phone is worked through a virtual panel.
     pub fn is_virtual(&self) -> bool {
@@ -105,6 +84,29 @@ impl Board {
                 .lamps
                 .iter()
                 .all(|lamp| lamp.wiring == LampWiring::Virtual)
+    }
+
+    /// Some of it is no hardware: that is on a virtual panel.
+    pub fn has_virtual_parts(&self) -> bool {
+        self.keypad.wiring == KeypadWiring::Virtual
+            || self.hook.wiring == HookWiring::Virtual
+            || self.display.controller == Controller::Virtual
+            || self
+                .lamps
+                .iter()
+                .any(|lamp| lamp.wiring == LampWiring::Virtual)
+    }
+
+    /// The same board with none of its hardware: all is on a virtual panel.
+    #[must_use]
+    pub fn into_virtual(mut self) -> Self {
+        self.keypad.wiring = KeypadWiring::Virtual;
+        self.hook.wiring = HookWiring::Virtual;
+        self.display.controller = Controller::Virtual;
+        for lamp in &mut self.lamps {
+            lamp.wiring = LampWiring::Virtual;
+        }
+        self
     }
 
     /// A virtual panel with what this board has, whatever it is wired to.

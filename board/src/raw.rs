@@ -22,7 +22,6 @@ pub(crate) struct Board {
     pub(crate) lamps: BTreeMap<Spanned<String>, Spanned<Lamp>>,
     pub(crate) display: Spanned<Display>,
     pub(crate) audio: Option<Spanned<Audio>>,
-    pub(crate) processing: Option<Processing>,
     pub(crate) budgets: Budgets,
 }
 
@@ -41,20 +40,6 @@ pub(crate) struct Sound {
     #[serde(default)]
     pub(crate) reserved: BTreeMap<String, Spanned<u32>>,
     pub(crate) audio: Audio,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Processing {
-    pub(crate) codec: Codec,
-    pub(crate) echo_cancelling: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Codec {
-    Opus,
-    G711,
 }
 
 #[derive(Debug, Deserialize)]

@@ -3,7 +3,7 @@
 use crate::device::config::Config;
 use crate::genesys::{self, CheckOutcome};
 use crate::runtime;
-use offhook_board::{Board, BoardError};
+use offhook_board::{Board, BoardError, Machine};
 use offhook_hal::audio::{PERIOD_FRAMES, Period};
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,10 +13,7 @@ const TRIAL_PERIODS: usize = 50;
 
 /// The board the configuration names, or the one the device tree says this is.
 pub fn board(config: &Config) -> Result<Board, BoardError> {
-    Board::select(
-        &config.board.name,
-        offhook_board::device_tree_model().as_deref(),
-    )
+    Board::select(&config.board.name, &Machine::this())
 }
 
 /// Checks all, prints a line for each; success if nothing has to be fixed.
@@ -40,6 +37,7 @@ pub async fn run(config: Result<Config, anyhow::Error>, file: Option<&Path>) -> 
                 "board",
                 Ok(format!("{}: {}", board.name, board.description)),
             );
+            check_front(&board, &mut report).await;
             check_sound(&config, &board, &mut report).await;
         }
         Err(error) => report.line("board", Err(error.to_string())),
@@ -73,6 +71,44 @@ fn check_state(config: &Config, report: &mut Report) {
             )),
         },
     );
+}
+
+/// Keys, hook, lamps and display, as far as they are hardware.
+async fn check_front(board: &Board, report: &mut Report) {
+    if let Err(error) = board.check_machine(&Machine::this()) {
+        report.line("hardware", Err(error.to_string()));
+        return;
+    }
+    let (front, screen) = (board.front(), board.screen());
+    // Drivers may take their time.
+    let looked_at = tokio::task::spawn_blocking(move || {
+        let mut lines = Vec::new();
+        for (part, result) in offhook_hal::front::probe(&front) {
+            let works = || match &front.lines {
+                Some(lines) if part == "GPIO lines" => {
+                    offhook_hal::gpio::describe(&lines.gpio).map_err(|error| error.to_string())
+                }
+                _ => Ok("works".to_owned()),
+            };
+            lines.push((format!("keys, {part}"), result.and_then(|()| works())));
+        }
+        if let Some(screen) = screen {
+            let size = screen.size;
+            let result = offhook_hal::screen::probe(&screen).map_err(|error| error.to_string());
+            let shown = result.map(|()| format!("{} x {} pixels", size.width, size.height));
+            lines.push(("display".to_owned(), shown));
+        }
+        lines
+    })
+    .await;
+    match looked_at {
+        Ok(lines) => {
+            for (part, result) in lines {
+                report.line(&part, result);
+            }
+        }
+        Err(error) => report.line("keys", Err(error.to_string())),
+    }
 }
 
 async fn check_sound(config: &Config, board: &Board, report: &mut Report) {

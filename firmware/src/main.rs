@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use offhook::device::config::{Config, DEFAULT_PATH, EXPLAINED, LogLevel};
 use offhook::device::{crypto, log};
 use offhook::{check, demo, login, runtime};
+use offhook_board::Machine;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -103,12 +104,12 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             let config = config.read()?;
             log::start(config.log.level);
             let board = check::board(&config)?;
-            anyhow::ensure!(
-                virtual_panel || board.is_virtual(),
-                "board {}: this build of the phone cannot drive its keys and display; start it with --virtual-panel \
-                 to work them from the page, or choose the board \"desktop\"",
-                board.name
-            );
+            let board = if virtual_panel {
+                board.into_virtual()
+            } else {
+                board.check_machine(&Machine::this())?;
+                board
+            };
             executor()?.block_on(async {
                 let phone = runtime::Runtime::start(config, board).await?;
                 println!("Offhook is running: {}", phone.url());

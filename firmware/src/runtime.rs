@@ -4,6 +4,7 @@
 //! opening a sound device) runs in a task of its own and comes back as a wake-up.
 mod account;
 mod clock;
+mod front;
 mod levels;
 mod notices;
 mod peers;
@@ -25,12 +26,12 @@ use crate::phone::{self, Phone, PhoneConfig};
 use crate::softphone::{
     self, CommandId, CommandReply, RequestId, SdkError, Softphone, SoftphoneConfig,
 };
+use front::{FrontPanel, Hardware};
 use offhook_board::Board;
-use offhook_hal::virtual_board::{VirtualDisplay, VirtualLamps};
-use offhook_hal::{Display, Framebuffer, HalEvent, Lamps};
+use offhook_hal::HalEvent;
 use peers::Peers;
 use sound::Sound;
-use start::{board_error, dial_plan, start_cloud, start_panel, virtual_panel, watch_signals};
+use start::{dial_plan, start_cloud, start_panel, watch_signals};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -50,6 +51,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 enum Wake {
     /// A finger.
     Hal(Finger),
+    /// Keys, hook or lamps do not work, or work again.
+    Hardware(Hardware),
     /// The cloud.
     Cloud(CloudEvent),
     /// A REST request's outcome.
@@ -109,9 +112,7 @@ pub struct Runtime {
     sound: Sound,
     events: EventLog,
     panel: Panel,
-    lamps: VirtualLamps,
-    display: VirtualDisplay,
-    frame: Framebuffer,
+    front: FrontPanel,
     ice: IceServers,
     identity: Option<Identity>,
     account: account::Account,
@@ -137,13 +138,10 @@ impl Runtime {
 
         let (wake, wakes) = mpsc::channel(WAKES);
         let hal_events_dropped = Arc::default();
-        let panel_board = virtual_panel(&board, wake.clone(), Arc::clone(&hal_events_dropped))?;
-        let display = panel_board.display_driver();
-        let frame =
-            Framebuffer::new(display.size()).map_err(|error| board_error(&board, &error))?;
+        let front = FrontPanel::start(&board, &wake, &hal_events_dropped)?;
 
         let events = EventLog::default();
-        let panel = start_panel(&config, panel_board.clone(), &wake, &events).await?;
+        let panel = start_panel(&config, front.virtual_panel(), &wake, &events).await?;
         let cloud = start_cloud(&config, &wake)?;
         let (sound, ports) = Sound::new(&config, &board, wake.clone())?;
         clock::start(wake.clone());
@@ -171,9 +169,7 @@ impl Runtime {
             sound,
             events,
             panel,
-            lamps: panel_board.lamp_driver(),
-            display,
-            frame,
+            front,
             ice: IceServers::default(),
             identity: None,
             account: account::Account::default(),
@@ -237,6 +233,13 @@ impl Runtime {
         let now = now();
         match wake {
             Wake::Hal(Finger(event)) => self.phone.handle(now, phone::Input::Hal(event)),
+            Wake::Hardware(event) => {
+                if self.front.hardware(event) {
+                    self.notice(phone::Notice::KeysTrouble);
+                } else {
+                    self.notice_over(phone::NoticeArea::Keys);
+                }
+            }
             Wake::Cloud(event) => self.cloud_event(now, event),
             Wake::Rest(request, result) => {
                 self.softphone
@@ -418,17 +421,11 @@ impl Runtime {
                 self.talking = session;
                 self.route_microphone();
             }
-            phone::Output::Lamp { lamp, state } => {
-                if let Err(error) = self.lamps.set(lamp, state) {
-                    tracing::warn!(%error, "a lamp cannot be switched");
-                }
-            }
+            phone::Output::Lamp { lamp, state } => self.front.set_lamp(lamp, state),
             phone::Output::Wish(wish) => self.wish(wish),
             phone::Output::Screen(screen) => {
-                phone::render::render(&screen, &mut self.frame);
-                if let Err(error) = self.display.show(&self.frame) {
-                    tracing::warn!(%error, "the display cannot be drawn");
-                }
+                phone::render::render(&screen, &mut self.front.frame);
+                self.front.show();
             }
         }
     }

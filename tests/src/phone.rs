@@ -65,7 +65,8 @@ impl Phone {
                 .build()
                 .expect("an event loop");
             executor.block_on(async move {
-                let board = Board::select(&config.board.name, None).expect("the board is known");
+                let board = Board::select(&config.board.name, &offhook_board::Machine::default())
+                    .expect("the board is known");
                 let runtime = Runtime::start(config, board)
                     .await
                     .expect("the phone starts");

@@ -13,7 +13,7 @@ use offhook_hal::gpio::{Backend, GpioSpec};
 use toml::Spanned;
 
 use crate::lines::{Source, Uses};
-use crate::{AudioPaths, Board, BoardError, Budgets, Processing, raw};
+use crate::{AudioPaths, Board, BoardError, Budgets, raw};
 
 /// Text and file name of a board's or a sound variant's file.
 #[derive(Debug, Clone, Copy)]
@@ -88,12 +88,6 @@ pub(crate) fn board(file: File<'_>, sound: Option<File<'_>>) -> Result<Board, Bo
         display,
         sound,
         audio,
-        processing: raw
-            .processing
-            .map_or_else(Processing::default, |processing| Processing {
-                prefer_g711: processing.codec == raw::Codec::G711,
-                echo_cancelling: processing.echo_cancelling,
-            }),
         budgets: Budgets {
             ram_mib: source.number("ram_mib", &raw.budgets.ram_mib, 8..=4096)?,
             startup: check.millis("startup_ms", &raw.budgets.startup_ms, 100, 120_000)?,

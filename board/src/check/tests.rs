@@ -493,7 +493,7 @@ fn what_the_header_gives_away_is_no_gpio_line() {
     );
     refused(
         "header = \"rpi-40\"\n",
-        "",
+        "\n",
         "functions =",
         "functions are of a header, and the board names none",
     );
@@ -613,7 +613,7 @@ fn the_hardware_gets_what_the_file_says() {
             .lines
             .is_some_and(|lines| !lines.gpio.edges)
     );
-    assert!(emulated.screen().is_none() && emulated.processing.prefer_g711);
+    assert!(emulated.screen().is_none() && !emulated.audio.handset.echo_cancelling);
 }
 
 #[test]

@@ -407,7 +407,8 @@ alerting_leader = false
 report_statistics = false
 
 [board]
-# "auto" (from the device tree; a PC is "desktop"), a board's name, or a path to a board file.
+# "auto" (from the device tree; a PC is "desktop"), a board's name, or a path to a board file; with another
+# sound variant as "rpi-4b+usb".
 name = "auto"
 
 [audio]

@@ -152,6 +152,7 @@ pub enum Notice {
     SoundMissing { device: String },
     SoundBusy { device: String },
     SoundTrouble { device: String },
+    KeysTrouble,
 }
 
 /// What a [`Notice`] is about. Each area has at most one notice at a time, because its troubles exclude each other.
@@ -163,6 +164,8 @@ pub enum NoticeArea {
     Station,
     /// Sound devices.
     Sound,
+    /// Keys, hook switch and lamps.
+    Keys,
 }
 
 impl Notice {
@@ -176,6 +179,7 @@ impl Notice {
             Self::SoundMissing { .. } | Self::SoundBusy { .. } | Self::SoundTrouble { .. } => {
                 NoticeArea::Sound
             }
+            Self::KeysTrouble => NoticeArea::Keys,
         }
     }
 
@@ -195,6 +199,8 @@ impl Notice {
     /// may pass by itself.
     pub(super) fn importance(&self) -> u8 {
         match self {
+            // Without keys the user can do nothing else either.
+            Self::KeysTrouble => 10,
             Self::LoginNeeded => 9,
             Self::TlsTrouble => 8,
             Self::CloudUnreachable => 7,

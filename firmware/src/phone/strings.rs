@@ -180,6 +180,7 @@ struct Notices {
     sound_missing: (&'static str, &'static str),
     sound_busy: (&'static str, &'static str),
     sound_trouble: (&'static str, &'static str),
+    keys_trouble: (&'static str, &'static str),
 }
 
 /// English.
@@ -346,6 +347,7 @@ pub(super) static ENGLISH: Strings = Strings {
         sound_missing: ("No sound", "Not found: "),
         sound_busy: ("No sound", "In use elsewhere: "),
         sound_trouble: ("No sound", "Does not work: "),
+        keys_trouble: ("Keys do not work", "Trying again; run offhook check"),
     },
 };
 
@@ -364,6 +366,7 @@ impl Strings {
             Notice::SoundMissing { device } => (words.sound_missing, device.as_str()),
             Notice::SoundBusy { device } => (words.sound_busy, device.as_str()),
             Notice::SoundTrouble { device } => (words.sound_trouble, device.as_str()),
+            Notice::KeysTrouble => (words.keys_trouble, ""),
         };
         (heading, format!("{hint}{device}"))
     }

@@ -1,6 +1,6 @@
 //! Setting the phone up: its error, and starting the parts that run beside the loop.
 
-use super::{Finger, Wake, sound};
+use super::{Wake, sound};
 use crate::device::Private;
 use crate::device::config::Config;
 use crate::device::key;
@@ -13,8 +13,6 @@ use offhook_board::Board;
 use offhook_hal::audio::{CaptureSpec, PlaybackSpec};
 use offhook_hal::virtual_board::VirtualPanel;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
 /// Why the phone cannot start, or has to stop.
@@ -55,22 +53,9 @@ pub(super) fn board_error(board: &Board, error: &dyn std::fmt::Display) -> Runti
     }
 }
 
-pub(super) fn virtual_panel(
-    board: &Board,
-    wake: mpsc::Sender<Wake>,
-    dropped: Arc<AtomicU64>,
-) -> Result<VirtualPanel, RuntimeError> {
-    let sink = move |event| {
-        if wake.try_send(Wake::Hal(Finger(event))).is_err() {
-            dropped.fetch_add(1, Ordering::Relaxed);
-        }
-    };
-    VirtualPanel::new(&board.panel_config(), sink).map_err(|error| board_error(board, &error))
-}
-
 pub(super) async fn start_panel(
     config: &Config,
-    virtual_panel: VirtualPanel,
+    virtual_panel: Option<VirtualPanel>,
     wake: &mpsc::Sender<Wake>,
     events: &EventLog,
 ) -> Result<Panel, RuntimeError> {
@@ -112,7 +97,7 @@ pub(super) async fn start_panel(
         listen: config.api.listen,
         credentials,
         host_name,
-        virtual_panel: Some(virtual_panel),
+        virtual_panel,
     };
     Ok(Panel::start(panel_config, requests, events.clone()).await?)
 }

@@ -138,6 +138,19 @@ impl Runtime {
             "Events of keys and hook lost because the phone was stuck",
             dropped as f64,
         );
+        let front = self.front.counters();
+        metric(
+            "hal_wakes_total",
+            "counter",
+            "How often keys, hook and lamps woke the processor",
+            front.wakes as f64,
+        );
+        metric(
+            "hal_troubles_total",
+            "counter",
+            "How often keys, hook or lamps could not be reached",
+            front.troubles as f64,
+        );
         text
     }
 }

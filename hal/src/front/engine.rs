@@ -93,21 +93,22 @@ enum State {
     },
 }
 
-impl Engine {
-    pub(super) fn new(spec: &FrontSpec, counters: SharedCounters) -> Self {
-        let mut parts: Vec<(String, Open)> = Vec::new();
-        if let Some(lines) = spec.lines.clone() {
-            let open = move |now, hook| part::open(&lines, hook, now);
-            parts.push(("GPIO lines".into(), Box::new(open)));
-        }
-        for device in spec.devices.clone() {
-            let name = format!("input device \"{}\"", device.device);
-            let open = move |_, hook| input_device::open(&device, hook);
-            parts.push((name, Box::new(open)));
-        }
-        Self::of_parts(parts, counters)
+/// The parts of a front by name.
+pub(super) fn parts(spec: &FrontSpec) -> Vec<(String, Open)> {
+    let mut parts: Vec<(String, Open)> = Vec::new();
+    if let Some(lines) = spec.lines.clone() {
+        let open = move |now, hook| part::open(&lines, hook, now);
+        parts.push(("GPIO lines".into(), Box::new(open)));
     }
+    for device in spec.devices.clone() {
+        let name = format!("input device \"{}\"", device.device);
+        let open = move |_, hook| input_device::open(&device, hook);
+        parts.push((name, Box::new(open)));
+    }
+    parts
+}
 
+impl Engine {
     pub(super) fn of_parts(parts: Vec<(String, Open)>, counters: SharedCounters) -> Self {
         let slots = parts.into_iter().map(|(name, open)| Slot {
             name,
@@ -128,7 +129,7 @@ impl Engine {
         &mut self,
         now: Instant,
         ready: &[bool],
-        lamps: &LampStates,
+        lamps: LampStates,
         sink: &mut Sink<'_>,
     ) {
         self.counters.count(WAKES);
@@ -195,7 +196,7 @@ impl Slot {
         &mut self,
         now: Instant,
         edges: bool,
-        lamps: &LampStates,
+        lamps: LampStates,
         hook: HookState,
         emit: &mut dyn FnMut(HalEvent),
         counters: &SharedCounters,

@@ -144,7 +144,7 @@ impl Part for DevicePart {
         &mut self,
         now: Instant,
         edges: bool,
-        _lamps: &LampStates,
+        _lamps: LampStates,
         emit: &mut dyn FnMut(HalEvent),
     ) -> Result<Plan, Reason> {
         if edges {

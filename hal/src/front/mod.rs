@@ -121,6 +121,19 @@ pub struct InputHook {
     pub timing: HookTiming,
 }
 
+/// Opens each part, looks at it once and lets go of it again: for a check of the hardware. Names each part, and what is
+/// wrong with it.
+pub fn probe(spec: &FrontSpec) -> Vec<(String, Result<(), String>)> {
+    let now = std::time::Instant::now();
+    let looked_at = engine::parts(spec).into_iter().map(|(name, mut open)| {
+        let dark = Default::default();
+        let result = open(now, crate::HookState::Resting)
+            .and_then(|mut part| part.turn(now, false, dark, &mut |_| {}));
+        (name, result.map(drop))
+    });
+    looked_at.collect()
+}
+
 /// What a [`Front`] tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FrontEvent {
@@ -175,7 +188,7 @@ impl Front {
             .stack_size(256 * 1024)
             .spawn(move || {
                 let mut sink = sink;
-                let mut engine = Engine::new(&spec, of_thread.counters.clone());
+                let mut engine = Engine::of_parts(engine::parts(&spec), of_thread.counters.clone());
                 run(&mut engine, &of_thread, &mut Poll::new(woken), &mut sink);
             })?;
         Ok(Self {
@@ -231,7 +244,7 @@ fn run(engine: &mut Engine, shared: &Shared, clock: &mut dyn Clock, sink: &mut S
     let mut ready = Vec::new();
     while !shared.stop.load(Ordering::Acquire) {
         let lamps = *shared.lamps.lock().unwrap_or_else(PoisonError::into_inner);
-        engine.turn(clock.now(), &ready, &lamps, sink);
+        engine.turn(clock.now(), &ready, lamps, sink);
         engine.watch(clock.now());
         ready = clock.wait(&engine.fds(), engine.deadline());
     }

@@ -35,7 +35,7 @@ pub(super) trait Part {
         &mut self,
         now: Instant,
         edges: bool,
-        lamps: &LampStates,
+        lamps: LampStates,
         emit: &mut dyn FnMut(HalEvent),
     ) -> Result<Plan, Reason>;
 
@@ -117,7 +117,7 @@ impl<R: InputPin, C: OutputPin + Send, D: DelayNs> Part for PinPart<R, C, D> {
         &mut self,
         now: Instant,
         edges: bool,
-        states: &LampStates,
+        states: LampStates,
         emit: &mut dyn FnMut(HalEvent),
     ) -> Result<Plan, Reason> {
         // Before the pins are read, so that an edge that comes after the reading is not forgotten.
@@ -126,7 +126,7 @@ impl<R: InputPin, C: OutputPin + Send, D: DelayNs> Part for PinPart<R, C, D> {
         }
         for (lamp, state) in Lamp::ALL.into_iter().zip(states) {
             self.lamps
-                .set(lamp, *state)
+                .set(lamp, state)
                 .map_err(|error| error.to_string())?;
         }
         self.lamps.advance(now).map_err(|error| error.to_string())?;

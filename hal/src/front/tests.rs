@@ -205,13 +205,14 @@ fn open(
 }
 
 /// What happens to the board, at which millisecond.
-type Script = Vec<(u64, Box<dyn FnOnce(&Board, &Shared)>)>;
+type Script = Vec<(u64, Act)>;
+type Act = Box<dyn FnOnce(&Board, &Shared)>;
 
 /// Virtual time: passes at once, but not past an edge, a deadline or the script's next line.
 struct Scripted {
     start: Instant,
     now: Instant,
-    script: std::vec::IntoIter<(u64, Box<dyn FnOnce(&Board, &Shared)>)>,
+    script: std::vec::IntoIter<(u64, Act)>,
     board: Board,
     shared: Arc<Shared>,
 }
@@ -276,7 +277,7 @@ fn play(edges: bool, mut script: Script, end_ms: u64) -> (Vec<String>, FrontCoun
     };
     let mut told = Vec::new();
     run(&mut engine, &shared, &mut clock, &mut |event| {
-        told.push(short(&event))
+        told.push(short(&event));
     });
     (told, shared.counters.read(), board)
 }
@@ -294,7 +295,7 @@ fn short(event: &FrontEvent) -> String {
     }
 }
 
-fn key(name: &'static str, down: bool) -> Box<dyn FnOnce(&Board, &Shared)> {
+fn key(name: &'static str, down: bool) -> Act {
     let row = KEYS.iter().position(|row| row.contains(&name)).unwrap();
     let column = KEYS[row].iter().position(|key| *key == name).unwrap();
     Box::new(move |board, _| {
@@ -308,15 +309,15 @@ fn key(name: &'static str, down: bool) -> Box<dyn FnOnce(&Board, &Shared)> {
     })
 }
 
-fn lift(lifted: bool) -> Box<dyn FnOnce(&Board, &Shared)> {
+fn lift(lifted: bool) -> Act {
     Box::new(move |board, _| board.lock().change(|wires| wires.lifted = lifted))
 }
 
-fn light(state: LampState) -> Box<dyn FnOnce(&Board, &Shared)> {
+fn light(state: LampState) -> Act {
     Box::new(move |_, shared| shared.lamps.lock().unwrap()[0] = state)
 }
 
-fn unplug(gone: bool) -> Box<dyn FnOnce(&Board, &Shared)> {
+fn unplug(gone: bool) -> Act {
     Box::new(move |board, _| {
         let mut wires = board.lock();
         wires.gone = gone;

@@ -81,7 +81,7 @@ pub enum GpioError {
 }
 
 impl GpioError {
-    pub(super) fn failed(line: u32, reason: impl ToString) -> Self {
+    pub(super) fn failed(line: u32, reason: &dyn std::fmt::Display) -> Self {
         Self::Failed {
             line,
             reason: reason.to_string(),

@@ -119,7 +119,7 @@ pub fn open_output(spec: &GpioSpec, line: u32, high: bool) -> Result<OutputLine,
         outputs: vec![(line, high)],
         ..LinesSpec::default()
     };
-    let missing = || GpioError::failed(line, "it was not opened");
+    let missing = || GpioError::failed(line, &"it was not opened");
     open(spec, &lines)?.outputs.pop().ok_or_else(missing)
 }
 
@@ -141,7 +141,6 @@ enum Driver {
 impl Driver {
     fn choose(spec: &GpioSpec) -> Result<Self, GpioError> {
         match spec.backend {
-            Backend::Gpiocdev => Ok(Self::Chip),
             Backend::Rppal => Ok(Self::Raspberry(raspberry::registers()?)),
             Backend::Auto if raspberry::has_chip(&spec.chip) => match raspberry::registers() {
                 Ok(gpio) => Ok(Self::Raspberry(gpio)),
@@ -150,7 +149,7 @@ impl Driver {
                     Ok(Self::Chip)
                 }
             },
-            Backend::Auto => Ok(Self::Chip),
+            Backend::Auto | Backend::Gpiocdev => Ok(Self::Chip),
         }
     }
 }

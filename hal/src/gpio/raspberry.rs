@@ -57,7 +57,7 @@ pub(super) fn open(gpio: &Gpio, spec: &GpioSpec, lines: &LinesSpec) -> Result<Li
                 line,
                 by: super::CONSUMER.into(),
             },
-            other => GpioError::failed(line, other),
+            other => GpioError::failed(line, &other),
         })
     };
     let mut tell = spec.edges.then(Telling::new).transpose()?;
@@ -136,7 +136,7 @@ impl Telling {
         trigger: Trigger,
         debounce: Option<Duration>,
     ) -> Result<(), GpioError> {
-        let failed = |error: rppal::gpio::Error| GpioError::failed(line, error);
+        let failed = |error: rppal::gpio::Error| GpioError::failed(line, &error);
         // An asynchronous interrupt would hide that the kernel refuses the line.
         pin.set_interrupt(trigger, debounce).map_err(failed)?;
         pin.clear_interrupt().map_err(failed)?;

@@ -1,5 +1,7 @@
 //! The drivers behind a [`ScreenSpec`].
 
+use std::convert::Infallible;
+
 use embedded_graphics::geometry::Size;
 use embedded_hal::delay::DelayNs;
 use mipidsi::Builder;
@@ -108,29 +110,22 @@ fn st7789<'a>(
         .orientation(Orientation::new().rotate(rotation))
         // The panels sold with this controller show inverted colours otherwise.
         .invert_colors(ColorInversion::Inverted);
-    // The backlight's line must stay ours for the light to stay on: it lives in the closures, which send nothing,
-    // because this driver buffers nothing.
-    type Sent = Result<(), std::convert::Infallible>;
-    Ok(match reset {
-        Some(reset) => {
-            let display = builder.reset_pin(reset).init(&mut Sleep);
-            let display = display.map_err(|error| failed(&name, &error))?;
-            let flush = move |_: &mut _| -> Sent {
-                let _ = &backlight;
-                Ok(())
-            };
-            Box::new(DriverDisplay::new(display, flush)?)
-        }
-        None => {
-            let display = builder.init(&mut Sleep);
-            let display = display.map_err(|error| failed(&name, &error))?;
-            let flush = move |_: &mut _| -> Sent {
-                let _ = &backlight;
-                Ok(())
-            };
-            Box::new(DriverDisplay::new(display, flush)?)
-        }
-    })
+    // The driver buffers nothing, so there is nothing to flush; the backlight's line lives in the closure, because it
+    // must stay ours for the light to stay on.
+    if let Some(reset) = reset {
+        let display = builder.reset_pin(reset).init(&mut Sleep);
+        let display = display.map_err(|error| failed(&name, &error))?;
+        return Ok(Box::new(DriverDisplay::new(display, move |_: &mut _| {
+            let _ = &backlight;
+            Ok::<(), Infallible>(())
+        })?));
+    }
+    let display = builder.init(&mut Sleep);
+    let display = display.map_err(|error| failed(&name, &error))?;
+    Ok(Box::new(DriverDisplay::new(display, move |_: &mut _| {
+        let _ = &backlight;
+        Ok::<(), Infallible>(())
+    })?))
 }
 
 fn i2c(bus: u8) -> Result<I2c, DisplayError> {
