@@ -134,6 +134,30 @@ impl Rig {
             .await;
     }
 
+    /// Waits until the phone has received so many more packets of a call than now: its sound goes on.
+    pub async fn sound_goes_on(&self, call: &str) {
+        let received = |status: &Value| {
+            calls(status)
+                .find(|c| c["conversationId"] == call)
+                .and_then(|c| c["media"]["packetsReceived"].as_u64())
+        };
+        let before = received(&self.phone.api.status().await).unwrap_or(0);
+        self.phone
+            .api
+            .wait_status("receiving", |s| received(s) > Some(before + 25))
+            .await;
+    }
+
+    /// Waits until the phone shows a call held, or not.
+    pub async fn held(&self, call: &str, held: bool) {
+        self.phone
+            .api
+            .wait_status(if held { "held" } else { "talking" }, |status| {
+                calls(status).any(|c| c["conversationId"] == call && c["held"] == held)
+            })
+            .await;
+    }
+
     /// Waits until the far end's media is as wanted; it changes without an event, so it is looked at again.
     pub async fn wait_media(&self, call: &str, wanted: impl Fn(&LegReport) -> bool) -> CallReport {
         let deadline = tokio::time::Instant::now() + PATIENCE;

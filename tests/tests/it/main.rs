@@ -1,5 +1,6 @@
 //! The phone against the simulator, through the front door: hook and keys in, sound and wire out.
 
+mod again;
 mod bad_input;
 mod calls_in;
 mod calls_out;
@@ -7,4 +8,5 @@ mod cloud_life;
 mod in_call;
 mod local_api;
 mod log;
+mod shared;
 mod sound;
