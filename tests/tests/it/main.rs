@@ -8,5 +8,7 @@ mod cloud_life;
 mod in_call;
 mod local_api;
 mod log;
+mod login;
+mod parties;
 mod shared;
 mod sound;
