@@ -336,7 +336,7 @@ async fn tokens_run_out_and_replies_are_cut() {
     })
     .unwrap();
     assert_eq!(rest.call("GET", "users/me", None).await.0, 401);
-    let token = sim.issue_token("", Duration::from_secs(60)).unwrap();
+    let token = sim.issue_token("", Duration::from_mins(1)).unwrap();
     assert_eq!(
         rest.with_token(token).call("GET", "users/me", None).await.0,
         200

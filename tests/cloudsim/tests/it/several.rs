@@ -152,11 +152,11 @@ async fn in_a_conference_and_a_consultation_everybody_hears_whom_they_should() {
     media(&sim, &call, |leg| said(620.0)(leg) && said(440.0)(leg)).await;
     let joined = |body: &Value| {
         let all = body["participants"].as_array().unwrap();
-        let guest = all
+        let mut guest = all
             .iter()
             .filter(|one| one["id"] != guest["id"] && one["purpose"] == "external");
         guest
-            .last()
+            .next_back()
             .filter(|one| one["calls"][0]["state"] == "connected")
             .cloned()
     };
