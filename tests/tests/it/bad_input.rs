@@ -109,7 +109,11 @@ async fn no_station_is_told() {
     a_notice(
         Options::default(),
         user,
-        PhoneOptions::default(),
+        PhoneOptions {
+            // Otherwise the phone takes the agent's own.
+            change: Some(|config| config.cloud.station = "none".into()),
+            ..PhoneOptions::default()
+        },
         |_| {},
         "No station",
     )

@@ -284,7 +284,7 @@ pub(super) fn wrapup_codes(world: &World, id: &str, participant: &str) -> Reply 
     Reply::ok(Value::from(codes))
 }
 
-/// `POST .../communications/{K}/wrapup`.
+/// `POST .../participants/{P}/communications/{K}/wrapup`.
 pub(super) fn wrapup(world: &mut World, call: &Call, id: &str, communication: &str) -> Reply {
     let body = match object(world, call) {
         Ok(body) => body,

@@ -124,13 +124,14 @@ fn call_route(
         ("POST", ["communications", communication, "metadata"]) => {
             calls::metadata(world, id, communication)
         }
-        ("POST", ["communications", communication, "wrapup"]) => {
-            parties::wrapup(world, call, id, communication)
-        }
         (method, ["participants", participant, rest @ ..]) => match (method, rest) {
             ("PATCH", []) => calls::patch_participant(world, call, id, participant),
             ("POST", ["replace"]) => parties::replace(world, call, id, participant, "anybody"),
             ("GET", ["wrapupcodes"]) => parties::wrapup_codes(world, id, participant),
+            // As the platform client has it, under the participant.
+            ("POST", ["communications", communication, "wrapup"]) => {
+                parties::wrapup(world, call, id, communication)
+            }
             ("POST", ["consult"]) => parties::consult(world, call, id, participant, "generic"),
             ("POST", ["consult", kind @ ("agent" | "queue")]) => {
                 parties::consult(world, call, id, participant, kind)

@@ -188,9 +188,11 @@ async fn in_a_conference_and_a_consultation_everybody_hears_whom_they_should() {
     let transfer = path(&call, &mine, "/transfer").replace("conversations/calls", "conversations");
     accepted(&client, "POST", &transfer, agent).await;
     client.rpc("terminate").await;
-    let wrapup = format!(
-        "conversations/calls/{call}/communications/{}/wrapup",
-        mine["calls"][0]["id"].as_str().unwrap()
+    let communication = mine["calls"][0]["id"].as_str().unwrap();
+    let wrapup = path(
+        &call,
+        &mine,
+        &format!("/communications/{communication}/wrapup"),
     );
     accepted(
         &client,
