@@ -272,6 +272,10 @@ async fn inbound_calls_are_answered_muted_held_and_ended() {
         let (_, own) = client.state("connected").await;
         post_metadata(&client, &call, &own).await;
         hears_itself(&sim, &call).await;
+        // The far end's sound comes in real time: a tenth of a second of it.
+        while sim.recording(&call).await.len() <= 4_800 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         for (body, flag) in [
             (json!({"muted": true}), "muted"),
             (json!({"held": true}), "held"),
