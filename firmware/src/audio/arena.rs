@@ -103,6 +103,10 @@ fn size_class(layout: Layout) -> Option<usize> {
 
 impl Arena {
     /// A piece of the block; null if there is no room. Only for the thread that has taken it.
+    #[allow(
+        clippy::cast_ptr_alignment,
+        reason = "pieces are at least 16 bytes, and aligned like that"
+    )]
     fn allocate(&self, layout: Layout) -> *mut u8 {
         let Some(class) = size_class(layout) else {
             return null_mut();
@@ -128,6 +132,10 @@ impl Arena {
     }
 
     /// Takes a piece back, on whatever thread.
+    #[allow(
+        clippy::cast_ptr_alignment,
+        reason = "pieces are at least 16 bytes, and aligned like that"
+    )]
     fn release(&self, piece: *mut u8, layout: Layout) {
         let Some(class) = size_class(layout) else {
             return;
@@ -212,7 +220,7 @@ mod tests {
 
     #[test]
     fn pieces_come_from_the_block_inside_and_from_the_heap_outside() {
-        let outside = vec![1u8; 100];
+        let outside = Box::new([1u8; 100]);
         assert!(!ARENA.holds(outside.as_ptr()));
         let mut kept = Vec::new();
         // Another test may have the block just now.

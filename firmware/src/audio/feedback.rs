@@ -91,7 +91,7 @@ impl Adaptation {
         let lowest = LEAST_BPS.min(configured);
         Some(Tuning {
             bitrate_bps: ((configured as f32 * (1.0 - 0.5 * much)) as u32).max(lowest),
-            expected_loss_percent: self.loss.max(LEAST_EXPECTED).min(30.0).round() as u8,
+            expected_loss_percent: self.loss.clamp(LEAST_EXPECTED, 30.0).round() as u8,
         })
     }
 }

@@ -20,7 +20,7 @@ const AGREE: u32 = 3;
 
 /// The sound played, and how far back the microphone is.
 pub struct Reference {
-    played: Box<[f32; KEPT]>,
+    played: Box<[f32]>,
     /// Where the next period goes.
     at: usize,
     /// How far back, samples.
@@ -33,7 +33,7 @@ impl Reference {
     /// Silence.
     pub fn new() -> Self {
         Self {
-            played: Box::new([0.0; KEPT]),
+            played: vec![0.0; KEPT].into_boxed_slice(),
             at: 0,
             lag: 0,
             disagree: 0,

@@ -13,6 +13,7 @@ use axum::{Json, Router};
 use qrcodegen::{QrCode, QrCodeEcc};
 use serde::Deserialize;
 use serde_json::json;
+use std::fmt::Write as _;
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -58,11 +59,12 @@ async fn code(State(api): State<Api>) -> Answer {
 fn drawn(code: &QrCode) -> String {
     let size = code.size();
     let side = size + 8;
-    let dark: String = (0..size)
-        .flat_map(|y| (0..size).map(move |x| (x, y)))
-        .filter(|(x, y)| code.get_module(*x, *y))
-        .map(|(x, y)| format!("M{} {}h1v1h-1z", x + 4, y + 4))
-        .collect();
+    let mut dark = String::new();
+    for (x, y) in (0..size).flat_map(|y| (0..size).map(move |x| (x, y))) {
+        if code.get_module(x, y) {
+            let _ = write!(dark, "M{} {}h1v1h-1z", x + 4, y + 4);
+        }
+    }
     format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h{side}v{side}H0z"/><path d="{dark}"/></svg>"##
     )

@@ -170,18 +170,18 @@ impl Sound {
     fn set_volume(&mut self, percent: u8) {
         self.volume = percent;
         let rest = self.levels.volume(self.path, percent);
-        self.to_thread(AudioCommand::Volume(rest));
+        self.tell_thread(AudioCommand::Volume(rest));
     }
 
     /// To the audio thread, but for what the sound card does.
     pub fn send(&mut self, command: AudioCommand) {
         match command {
             AudioCommand::Volume(percent) => self.set_volume(percent),
-            other => self.to_thread(other),
+            other => self.tell_thread(other),
         }
     }
 
-    fn to_thread(&mut self, command: AudioCommand) {
+    fn tell_thread(&mut self, command: AudioCommand) {
         if self.control.send(command).is_err() {
             tracing::error!("the audio thread does not take its commands");
         }
