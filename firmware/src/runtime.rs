@@ -162,6 +162,8 @@ impl Runtime {
             softphone: Softphone::new(SoftphoneConfig {
                 disable_auto_answer: !config.phone.auto_answer,
                 report_statistics: config.cloud.report_statistics,
+                eager_persistent_connection: config.cloud.eager_persistent_connection,
+                take_all_outbound: config.cloud.take_all_outbound,
                 ..SoftphoneConfig::default()
             }),
             phone,

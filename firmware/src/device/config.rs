@@ -2,6 +2,7 @@
 
 use super::dialing::{self, Prefix, SpeedDial};
 use crate::audio::TonePlan;
+use crate::softphone::EagerMode;
 use offhook_hal::audio::{CaptureSpec, PlaybackSpec};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -64,6 +65,10 @@ pub struct CloudSection {
     pub alerting_leader: bool,
     /// Tell the cloud every few seconds how well a call is heard.
     pub report_statistics: bool,
+    /// What to do when the cloud sets up the persistent connection ahead of the first call.
+    pub eager_persistent_connection: EagerMode,
+    /// Take the outbound calls placed by the agent's other clients too.
+    pub take_all_outbound: bool,
 }
 
 impl Default for CloudSection {
@@ -81,6 +86,8 @@ impl Default for CloudSection {
             server_side_pings: false,
             alerting_leader: false,
             report_statistics: false,
+            eager_persistent_connection: EagerMode::Auto,
+            take_all_outbound: false,
         }
     }
 }
@@ -405,6 +412,12 @@ server_side_pings = false
 alerting_leader = false
 # Tell the cloud every few seconds how well a call is heard, for its quality reports.
 report_statistics = false
+# When the station keeps a persistent connection and the cloud sets it up ahead of the first call: "auto" takes it
+# unseen, "event" only tells the local API (pendingSession), "none" leaves it to the first call.
+eager_persistent_connection = "auto"
+# true: also take the calls that the agent places in another client, such as the browser. Whoever takes a call has its
+# sound, so then no other client may.
+take_all_outbound = false
 
 [board]
 # "auto" (from the device tree; a PC is "desktop"), a board's name, or a path to a board file; with another

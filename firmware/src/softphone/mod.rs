@@ -312,7 +312,8 @@ impl Default for SoftphoneConfig {
 }
 
 /// What to do with a propose that sets up the persistent connection ahead of the first call (6.3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EagerMode {
     /// Take it silently.
     #[default]
