@@ -457,21 +457,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_targets_feed_reaches_the_session_engine() {
-        // Were the stream not signed in, they would try nothing but the parsers at its edge.
-        let mut line = Line::new();
-        line.receive_json_rpc(&offer_request(OFFER));
-        assert_eq!(line.softphone.sessions().count(), 1);
-        let mut line = Line::new();
-        line.notify(
-            "conversations",
-            include_str!("../../tests/fuzz/corpus/notification/conversation")
-                .trim_start_matches('c'),
-        );
-        assert!(line.told > 0, "no event of the conversation");
-    }
-
-    #[test]
     fn the_kept_inputs_are_taken() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus");
         for (name, target) in TARGETS {
