@@ -48,6 +48,7 @@ impl Task {
             .spawn(async move { Job::Put(rest.put_subscriptions(&channel, &body).await) });
     }
 
+    /// Reads the station after `wait`, which is what [`Retry`] says since the last try.
     pub(super) fn read_station(
         &self,
         online: &mut Online,
@@ -63,6 +64,7 @@ impl Task {
         });
     }
 
+    /// Looks for the station of the user after `wait`, as [`Self::read_station`].
     pub(super) fn find_station(
         &self,
         online: &mut Online,
@@ -98,7 +100,7 @@ impl Task {
         });
     }
 
-    /// Asks whose the token is now.
+    /// Asks whose the token is now, after `wait`, as [`Self::read_station`].
     pub(super) fn ask_who(&self, online: &mut Online, retry: Retry, wait: Duration) {
         let rest = self.rest.clone();
         online.jobs.spawn(async move {
