@@ -18,12 +18,9 @@ use std::collections::VecDeque;
 /// Digits that may wait for the request before them: more than a person presses within its 30 s.
 const MAX_WAITING: usize = 4 * MAX_DIGITS;
 
-/// The digits of one conversation that go by REST.
+/// The digits of one conversation that wait for the request before them, in the order of their keys.
 #[derive(Debug, Default)]
 pub(super) struct DigitQueue {
-    /// A request is at the cloud; its commands are with it.
-    sending: bool,
-    /// In the order of their keys.
     waiting: VecDeque<(CommandId, Private)>,
 }
 
@@ -31,10 +28,6 @@ impl DigitQueue {
     /// Empties it: the commands whose digits were never sent.
     pub(super) fn drain(&mut self) -> Vec<CommandId> {
         self.waiting.drain(..).map(|(command, _)| command).collect()
-    }
-
-    fn is_empty(&self) -> bool {
-        !self.sending && self.waiting.is_empty()
     }
 
     fn push(&mut self, command: CommandId, digits: Private) -> Result<(), Private> {
@@ -57,7 +50,6 @@ impl DigitQueue {
             commands.push(command);
             text.push_str(digits.expose());
         }
-        self.sending = true;
         Some((commands, Private::from(text)))
     }
 }
@@ -72,11 +64,13 @@ impl Softphone {
     ) -> Result<(), SdkError> {
         validate_digits(&digits)?;
         let call = self.talking_call(conversation)?;
+        // Not past those that go by REST.
+        let busy = !call.digits.waiting.is_empty() || self.is_sending_digits(conversation);
         let held = call.known.as_ref().is_some_and(|known| known.call.held);
         let session = call
             .session
             .as_ref()
-            .filter(|_| !held && call.digits.is_empty()) // not past those that go by REST
+            .filter(|_| !held && !busy)
             .and_then(|session| self.session(session))
             .filter(|session| {
                 let agreed = session
@@ -121,12 +115,12 @@ impl Softphone {
             .call(conversation)
             .and_then(|call| call.session.clone());
         let audio = session.and_then(|session| self.session(&session));
-        if audio.is_some_and(|session| !session.digits.is_empty()) {
+        let in_audio = audio.is_some_and(|session| !session.digits.is_empty());
+        if in_audio || self.is_sending_digits(conversation) {
             return;
         }
         let next = self
             .call_mut(conversation)
-            .filter(|call| !call.digits.sending)
             .and_then(|call| call.digits.take());
         if let Some((commands, digits)) = next {
             self.act(None, conversation, Act::Digits { digits, commands });
@@ -137,9 +131,6 @@ impl Softphone {
     pub(super) fn on_digits_taken(&mut self, id: &ConversationId, commands: &[CommandId]) {
         for command in commands {
             self.done(*command);
-        }
-        if let Some(call) = self.call_mut(id) {
-            call.digits.sending = false;
         }
         self.send_waiting_digits(id);
     }
@@ -153,9 +144,6 @@ impl Softphone {
     ) {
         for command in commands {
             self.outcome(*command, Err(error.clone()));
-        }
-        if let Some(call) = self.call_mut(id) {
-            call.digits.sending = false;
         }
         self.drop_waiting_digits(id);
     }

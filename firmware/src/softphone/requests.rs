@@ -63,6 +63,23 @@ impl Softphone {
             .any(|purpose| matches!(purpose, Purpose::Place { .. }))
     }
 
+    /// Whether digits of a conversation are at the cloud, maybe since before it left us and came back.
+    pub(super) fn is_sending_digits(&self, id: &ConversationId) -> bool {
+        self.requests.values().any(|purpose| match purpose {
+            Purpose::Act {
+                conversation,
+                act: Act::Digits { .. },
+                ..
+            }
+            | Purpose::Find {
+                conversation,
+                act: Act::Digits { .. },
+                ..
+            } => conversation == id,
+            _ => false,
+        })
+    }
+
     /// A request's outcome.
     pub(super) fn on_rest(&mut self, request: RequestId, result: Result<RestReply, RestError>) {
         let Some(purpose) = self.requests.remove(&request) else {

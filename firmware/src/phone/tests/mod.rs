@@ -13,6 +13,7 @@ mod random;
 pub(super) mod screens;
 mod transfer;
 mod trouble;
+mod words;
 
 use bench::Bench;
 

@@ -1,5 +1,6 @@
 //! The display in every state, as one text to read through.
-use super::bench::{Bench, in_words};
+use super::bench::Bench;
+use super::words::in_words;
 use crate::phone::Screen;
 
 /// Every state a user meets, and the steps that lead there.

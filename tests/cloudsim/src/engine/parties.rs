@@ -217,15 +217,7 @@ impl Engine {
     /// # Errors
     /// [`CommandError`] if there is no such call, or it is over.
     pub fn end_call(&mut self, now: Duration, id: &str) -> Result<(), CommandError> {
-        let conversation = self
-            .conversations
-            .get(id)
-            .ok_or_else(|| CommandError::UnknownConversation(id.to_owned()))?;
-        if conversation.is_over() {
-            return Err(CommandError::Conflict("the call is over".into()));
-        }
-        self.end_with(now, id, "client", "success");
-        Ok(())
+        self.end_whole(now, id, "client")
     }
 
     /// One party is out of the call, which ends with it unless two others are left.

@@ -49,6 +49,16 @@ impl Engine {
     /// # Errors
     /// [`CommandError`] if there is no such call, or it is over.
     pub fn hang_up_far_end(&mut self, now: Duration, id: &str) -> Result<(), CommandError> {
+        self.end_whole(now, id, "peer")
+    }
+
+    /// Ends a call that is not over for everybody; `why` is its disconnect type.
+    pub(super) fn end_whole(
+        &mut self,
+        now: Duration,
+        id: &str,
+        why: &'static str,
+    ) -> Result<(), CommandError> {
         let conversation = self
             .conversations
             .get(id)
@@ -56,7 +66,7 @@ impl Engine {
         if conversation.is_over() {
             return Err(CommandError::Conflict("the call is over".into()));
         }
-        self.end_with(now, id, "peer", "success");
+        self.end_with(now, id, why, "success");
         Ok(())
     }
 
