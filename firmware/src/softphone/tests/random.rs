@@ -94,6 +94,8 @@ impl Judge {
         if self.reinvites || !phone.is_concurrent_sessions_enabled() {
             return;
         }
+        // Two may open at once: the later one holds the earlier.
+        let mut before = self.open.clone();
         for output in outputs {
             let Output::Media {
                 session,
@@ -102,13 +104,17 @@ impl Judge {
             else {
                 continue;
             };
+            before.insert(session.clone());
             let Some(opened) = phone.session(session).filter(|session| !session.eager) else {
                 continue;
             };
             for call in &phone.calls {
                 let unheld = call.known.as_ref().is_some_and(|known| !known.call.held);
                 // Within one session the gateway switches.
-                let other = call.session.as_ref().is_some_and(|other| other != session);
+                let other = call
+                    .session
+                    .as_ref()
+                    .is_some_and(|other| other != session && before.contains(other));
                 if other && call.stored && unheld && !call.ending {
                     let holds = outputs.iter().any(|output| {
                         matches!(output, Output::Rest { body: RestRequest::PatchParticipant {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::iq::Request;
 use crate::engine::{Signal, SignalKind};
+use crate::gateway::jingle::CONDITIONS;
 use crate::gateway::jingle::{self, Action};
 use crate::journal::ViolationKind;
 use crate::spec::Form;
@@ -153,27 +154,6 @@ fn rpc(text: &str) -> Result<(String, SignalKind), Fault> {
     };
     Ok((session, kind))
 }
-
-/// Reasons of a Jingle session-terminate (genesys-protocol 5.4).
-const CONDITIONS: [&str; 17] = [
-    "alternative-session",
-    "busy",
-    "cancel",
-    "connectivity-error",
-    "decline",
-    "expired",
-    "failed-application",
-    "failed-transport",
-    "general-error",
-    "gone",
-    "incompatible-parameters",
-    "media-error",
-    "security-error",
-    "success",
-    "timeout",
-    "unsupported-applications",
-    "unsupported-transports",
-];
 
 fn field<'a>(value: &'a Value, name: &str) -> Result<&'a str, Fault> {
     value[name]

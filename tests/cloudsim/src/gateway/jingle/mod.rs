@@ -79,7 +79,7 @@ pub struct TransportInfo {
 }
 
 /// Reason conditions of XEP-0166 section 7.4.
-const CONDITIONS: [&str; 17] = [
+pub(crate) const CONDITIONS: [&str; 17] = [
     "alternative-session",
     "busy",
     "cancel",
