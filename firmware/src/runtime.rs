@@ -3,6 +3,7 @@
 //! It waits on one closed enum, [`Wake`], and never for anything else: whatever takes time (REST, peer connections,
 //! opening a sound device) runs in a task of its own and comes back as a wake-up.
 mod account;
+mod alive;
 mod clock;
 mod front;
 mod levels;
@@ -70,7 +71,7 @@ enum Wake {
     Api(Request),
     /// The sound device.
     Sound(sound::SoundEvent),
-    /// A deadline of `phone` or `softphone`.
+    /// A deadline of `phone` or `softphone`, or time to say that the phone is alive.
     Timer,
     /// Login or stations: a wish of the keys has come to its end.
     Fulfilled(account::Fulfilled),
@@ -117,6 +118,7 @@ pub struct Runtime {
     identity: Option<Identity>,
     account: account::Account,
     connected: bool,
+    life: alive::Life,
     /// Which session the microphone belongs to; its stream may not be there yet.
     talking: Option<SessionId>,
     /// Commands of the local API that wait for their outcome.
@@ -176,6 +178,7 @@ impl Runtime {
             identity: None,
             account: account::Account::default(),
             connected: false,
+            life: alive::Life::new(),
             talking: None,
             asked: HashMap::new(),
             next_command: FIRST_API_COMMAND,
@@ -202,8 +205,11 @@ impl Runtime {
         self.notice(phone::Notice::Connecting);
         self.first_login();
         self.sound.open();
+        self.drain();
+        self.life.begins(now());
         loop {
             self.drain();
+            self.report_life(now());
             let wake = self.next_wake().await;
             tracing::trace!(?wake, "woken");
             if !self.handle(wake) {
@@ -214,10 +220,12 @@ impl Runtime {
     }
 
     async fn next_wake(&mut self) -> Wake {
-        let deadline = [self.softphone.next_timeout(), self.phone.next_timeout()]
-            .into_iter()
-            .flatten()
-            .min();
+        let deadlines = [
+            self.softphone.next_timeout(),
+            self.phone.next_timeout(),
+            self.life.next_timeout(),
+        ];
+        let deadline = deadlines.into_iter().flatten().min();
         let timer = async {
             match deadline {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -442,6 +450,7 @@ impl Runtime {
 
     async fn stop(mut self) {
         tracing::info!("stopping");
+        self.life.ends();
         self.sound.stop();
         let farewell = async {
             self.peers.close_all(&mut self.wakes).await;

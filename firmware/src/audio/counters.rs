@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 pub struct Shared {
     /// Periods processed.
     pub periods: AtomicU64,
+    /// Signs of life: one each period, and one each look at a device that stands still.
+    pub beats: AtomicU64,
     /// Under- and overruns.
     pub xruns: AtomicU64,
     /// Commands refused; written by `Control`.

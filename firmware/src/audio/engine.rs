@@ -101,6 +101,11 @@ impl Engine {
             && !inner.commands.ready()
     }
 
+    /// A sign of life of the thread that works this engine.
+    pub(super) fn beat(&self) {
+        self.0.shared.beats.fetch_add(1, Relaxed);
+    }
+
     /// How another thread wakes the one that this engine idles on.
     pub(super) fn sleeper(&self) -> Arc<Sleeper> {
         Arc::clone(&self.0.shared.sleeper)

@@ -126,6 +126,12 @@ impl Control {
         self.shared.audio()
     }
 
+    /// How often the audio thread has given a sign of life: while it runs, at least every [`super::thread::LOOK_AFTER`]
+    /// and what the device takes to fail.
+    pub fn beats(&self) -> u64 {
+        self.shared.beats.load(Relaxed)
+    }
+
     /// A stream's counters; all zero for a stream there is not.
     pub fn stream(&self, stream: usize) -> StreamCounters {
         self.shared

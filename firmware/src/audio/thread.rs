@@ -14,7 +14,7 @@ use std::time::Duration;
 /// The device runs on for so many periods after the last sound: until that has left its buffer.
 const LINGER: u32 = 100;
 /// A device that stands still is looked after this often, so that one that was unplugged is noticed.
-const LOOK_AFTER: Duration = Duration::from_secs(2);
+pub const LOOK_AFTER: Duration = Duration::from_secs(2);
 
 /// What is left when the thread has ended.
 pub struct Ended {
@@ -103,6 +103,7 @@ fn serve(
             sleeper.sleep(LOOK_AFTER, || asked() || !engine.is_idle());
             device.check()?;
             engine.obey();
+            engine.beat();
         }
     }
     Ok(())
@@ -121,6 +122,7 @@ fn exchange(
         let report = device.exchange(&playback, &mut capture)?;
         engine.note_device(&report);
         engine.process(&capture, &mut playback);
+        engine.beat();
         idle = if engine.is_idle() { idle + 1 } else { 0 };
     }
     Ok(())
@@ -145,7 +147,7 @@ mod tests {
         }));
         let tell = ended.clone();
         let thread = spawn(Box::new(device), engine, move |end| tell.send(end).unwrap()).unwrap();
-        while control.counters().xruns == 0 {
+        while control.counters().xruns == 0 || control.beats() == 0 {
             std::thread::yield_now();
         }
         tape.set_next(Err(AudioError::NotStarted));

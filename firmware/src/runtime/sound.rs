@@ -250,6 +250,14 @@ impl Sound {
         Outcome::Trouble(notices::of_sound(error))
     }
 
+    /// Signs of life of the audio thread, while there should be one.
+    pub fn beats(&self) -> Option<u64> {
+        match self.state {
+            State::Running(_) | State::Switching { .. } => Some(self.control.beats()),
+            State::Closed(_) | State::Opening(_) | State::Stopped => None,
+        }
+    }
+
     pub fn counters(&self) -> AudioCounters {
         self.control.counters()
     }

@@ -8,6 +8,13 @@ use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
 impl Runtime {
+    /// A call can be placed and taken.
+    pub(super) fn is_ready(&self) -> bool {
+        let identity = self.identity.as_ref();
+        let station = identity.and_then(|identity| identity.station.as_ref());
+        self.connected && station.is_some_and(crate::genesys::model::Station::is_webrtc)
+    }
+
     pub(super) fn status(&self) -> Status {
         let station = self
             .identity
@@ -17,7 +24,7 @@ impl Runtime {
         Status {
             version: env!("CARGO_PKG_VERSION"),
             board: self.board.name.clone(),
-            ready: self.connected && station.is_some_and(crate::genesys::model::Station::is_webrtc),
+            ready: self.is_ready(),
             cloud: CloudStatus {
                 connected: self.connected,
                 environment: self.config.cloud.environment.clone(),

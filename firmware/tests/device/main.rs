@@ -1,0 +1,6 @@
+//! The phone's program itself, as a device starts it.
+#![forbid(unsafe_code)]
+
+mod idle;
+mod process;
+mod service;

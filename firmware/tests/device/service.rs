@@ -1,0 +1,137 @@
+//! What systemd hears of the phone (sd_notify(3)); it kills and restarts a phone that does not say it is alive.
+
+use crate::process::{PATIENCE, Process, command, wait_for};
+use std::io::Read;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// systemd in the phone's environment: patience of one second.
+struct Systemd(UnixDatagram);
+
+/// No pet for so long, and the phone counts as stuck: with this patience it says three times a second that it is alive.
+const MISSED: Duration = Duration::from_secs(4);
+
+impl Systemd {
+    fn new(dir: &Path) -> Self {
+        let socket = UnixDatagram::bind(dir.join("notify")).expect("a socket");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        Self(socket)
+    }
+
+    fn starts(dir: &Path, more: &str, stderr: Stdio) -> Process {
+        let mut command = command(dir, more);
+        command
+            .env("NOTIFY_SOCKET", dir.join("notify"))
+            .env("WATCHDOG_USEC", "1000000")
+            .env_remove("WATCHDOG_PID")
+            .stderr(stderr);
+        Process::start(&mut command)
+    }
+
+    /// The next message; `None` if there is none for the time-out.
+    fn hear(&self, timeout: Duration) -> Option<String> {
+        self.0.set_read_timeout(Some(timeout)).expect("a time-out");
+        let mut message = [0; 512];
+        let length = self.0.recv(&mut message).ok()?;
+        Some(String::from_utf8_lossy(&message[..length]).into_owned())
+    }
+
+    fn wait_for(&self, expected: &str) {
+        wait_for(expected, || {
+            self.hear(PATIENCE)
+                .is_some_and(|heard| heard.trim() == expected)
+        });
+    }
+
+    /// No message says any more that the phone is alive.
+    fn hears_no_pet(&self) -> bool {
+        while let Some(heard) = self.hear(MISSED) {
+            if heard.trim() == "WATCHDOG=1" {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+#[test]
+fn it_hears_that_the_phone_is_ready_what_it_does_and_that_it_lives() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let systemd = Systemd::new(dir.path());
+    let _phone = Systemd::starts(dir.path(), "", Stdio::null());
+    systemd.wait_for("READY=1");
+    systemd.wait_for("STATUS=No connection");
+    for _ in 0..3 {
+        systemd.wait_for("WATCHDOG=1");
+    }
+}
+
+/// The event loop hangs in a write to a log nobody reads, as it would in a broken driver. Pets from a thread or a task
+/// beside it would go on.
+#[test]
+fn a_stuck_event_loop_is_missed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let systemd = Systemd::new(dir.path());
+    let mut phone = Systemd::starts(dir.path(), "[log]\nlevel = \"trace\"\n", Stdio::piped());
+    systemd.wait_for("WATCHDOG=1");
+    // A pipe holds 64 kB, and each of these leaves a line. Those that are never answered are not waited for.
+    let asked: Vec<_> = (0..1000)
+        .map_while(|_| phone.send("GET", "/api/v1/status", ""))
+        .collect();
+    wait_for("silence", || systemd.hears_no_pet());
+    let mut log = phone.take_stderr();
+    std::thread::spawn(move || {
+        let mut read = [0; 4096];
+        while log.read(&mut read).is_ok_and(|length| length > 0) {}
+    });
+    systemd.wait_for("WATCHDOG=1");
+    drop(asked);
+}
+
+/// The audio thread hangs in its device: here one of ALSA's that writes into a pipe nobody reads.
+#[test]
+fn a_stuck_audio_thread_is_missed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let pipe = dir.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo").success());
+    let alsa = dir.path().join("asound.conf");
+    let text = format!(
+        "pcm.stuck {{ type file slave.pcm {{ type null }} file \"{}\" format raw }}\n",
+        pipe.display()
+    );
+    std::fs::write(&alsa, text).expect("written");
+    // Whoever opens it to write waits for a reader.
+    let reader = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&pipe)
+        .expect("a pipe");
+    let systemd = Systemd::new(dir.path());
+    let mut command = command(
+        dir.path(),
+        "[audio]\ncapture = \"silence\"\nplayback = \"alsa:stuck\"\n",
+    );
+    command
+        .env("ALSA_CONFIG_PATH", &alsa)
+        .env("NOTIFY_SOCKET", dir.path().join("notify"))
+        .env("WATCHDOG_USEC", "1000000")
+        .stderr(Stdio::null());
+    let phone = Process::start(&mut command);
+    systemd.wait_for("WATCHDOG=1");
+    phone.request("POST", "/api/v1/board/hook", "{\"state\":\"lifted\"}");
+    wait_for("silence", || systemd.hears_no_pet());
+    // The loop itself goes on: it is not what is stuck.
+    assert!(
+        phone
+            .request("GET", "/api/v1/status", "")
+            .contains("200 OK")
+    );
+    std::thread::spawn(move || {
+        let (mut reader, mut read) = (reader, [0; 4096]);
+        while reader.read(&mut read).is_ok_and(|length| length > 0) {}
+    });
+    systemd.wait_for("WATCHDOG=1");
+}
