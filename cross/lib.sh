@@ -29,8 +29,14 @@ need_packages() {
     sudo=(sudo)
   fi
   "${sudo[@]}" apt-get update || die "the package lists cannot be fetched; is the network there?"
-  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" ||
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "${missing[@]}" ||
     die "apt-get could not install ${missing[*]}"
+}
+
+# Debian's mirror, as this machine's apt knows it; empty where it knows none.
+debian_mirror() {
+  echo "${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(ORIGIN)|$(SITE)' 'Created-By: Packages' 2>/dev/null |
+    awk -F'|' '$1 == "Debian" && $2 !~ /security/ { print $2; exit }')}"
 }
 
 # A Rust new enough for the workspace.

@@ -25,8 +25,7 @@ rust_base() { [ "$deb" = armhf ] && echo forky || echo trixie; }
 apt_state() {
   local state=$1 main=$2 extra=$3 key=/usr/share/keyrings/debian-archive-keyring.gpg mirror suite
   shift 3
-  mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(ORIGIN)|$(SITE)' 'Created-By: Packages' 2>/dev/null |
-    awk -F'|' '$1 == "Debian" && $2 !~ /security/ { print $2; exit }')}
+  mirror=$(debian_mirror)
   [ -n "$mirror" ] || die "this machine's apt knows no Debian mirror, and rustc has no standard library for $triple:
 run 'rustup target add $triple', or set DEBIAN_MIRROR"
   mkdir -p "$state"/{lists/partial,cache/archives/partial,packages}
