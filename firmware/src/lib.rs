@@ -17,3 +17,4 @@ pub mod panel;
 pub mod phone;
 pub mod runtime;
 pub mod softphone;
+pub mod update;

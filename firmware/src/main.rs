@@ -1,11 +1,11 @@
-//! The command line: `offhook run`, `demo`, `login`, `logout`, `check`, `config`, `version`.
+//! The command line: `offhook run`, `demo`, `login`, `logout`, `check`, `config`, `update`, `version`.
 #![forbid(unsafe_code)]
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use offhook::device::config::{Config, DEFAULT_PATH, EXPLAINED, LogLevel};
 use offhook::device::{crypto, log};
-use offhook::{check, demo, login, runtime};
+use offhook::{check, demo, login, runtime, update};
 use offhook_board::Machine;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -62,6 +62,17 @@ enum Verb {
         /// Show every key with its default and what it is for
         #[arg(long)]
         explain: bool,
+    },
+    /// Install a signed update to the other system; the running phone does it and goes on working
+    Update {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// The bundle: a file, or an address it is fetched from
+        #[arg(value_name = "FILE|URL", required_unless_present = "judge")]
+        source: Option<String>,
+        /// Fail if an update has not become good in its time (for the system's own use)
+        #[arg(long, conflicts_with = "source")]
+        judge: bool,
     },
     /// Print the version
     Version,
@@ -145,6 +156,17 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             );
             Ok(ExitCode::SUCCESS)
         }
+        Verb::Update {
+            config,
+            source: Some(source),
+            judge: false,
+        } => {
+            let config = config.read()?;
+            log::start(LogLevel::Error);
+            executor()?.block_on(update::run(&config, &source))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Update { config, .. } => Ok(update::judge(&config.read()?)),
         Verb::Version => {
             println!("offhook {}", env!("CARGO_PKG_VERSION"));
             Ok(ExitCode::SUCCESS)

@@ -13,11 +13,13 @@ mod requests;
 mod sound;
 mod start;
 mod status;
+mod update;
 
 pub use start::{RuntimeError, cloud_config, login_config, sound_specs, token_source};
 
 use crate::audio::AudioCommand;
 use crate::device::config::Config;
+use crate::device::update::Updater;
 use crate::genesys::id::SessionId;
 use crate::genesys::rest::{RestError, RestReply};
 use crate::genesys::{Cloud, CloudEvent, IceServers, Identity};
@@ -38,6 +40,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
+use update::start_updater;
 
 /// Wake-ups waiting. When it is full, tasks wait and a finger's event is dropped and counted: a phone that is this far
 /// behind is broken.
@@ -75,6 +78,8 @@ enum Wake {
     Timer,
     /// Login or stations: a wish of the keys has come to its end.
     Fulfilled(account::Fulfilled),
+    /// Updates.
+    Update(update::UpdateEvent),
     /// The wall clock shows another minute.
     Minute(String),
     /// Ctrl-C or systemd.
@@ -119,6 +124,8 @@ pub struct Runtime {
     account: account::Account,
     connected: bool,
     life: alive::Life,
+    updater: Updater,
+    waits: update::Waits,
     /// Which session the microphone belongs to; its stream may not be there yet.
     talking: Option<SessionId>,
     /// Commands of the local API that wait for their outcome.
@@ -143,7 +150,8 @@ impl Runtime {
         let front = FrontPanel::start(&board, &wake, &hal_events_dropped)?;
 
         let events = EventLog::default();
-        let panel = start_panel(&config, front.virtual_panel(), &wake, &events).await?;
+        let updater = start_updater(&config, &wake)?;
+        let panel = start_panel(&config, front.virtual_panel(), &wake, &events, &updater).await?;
         let cloud = start_cloud(&config, &wake)?;
         let (sound, ports) = Sound::new(&config, &board, wake.clone())?;
         clock::start(wake.clone());
@@ -179,6 +187,8 @@ impl Runtime {
             account: account::Account::default(),
             connected: false,
             life: alive::Life::new(),
+            updater,
+            waits: update::Waits::default(),
             talking: None,
             asked: HashMap::new(),
             next_command: FIRST_API_COMMAND,
@@ -224,6 +234,7 @@ impl Runtime {
             self.softphone.next_timeout(),
             self.phone.next_timeout(),
             self.life.next_timeout(),
+            self.waits.next_timeout(),
         ];
         let deadline = deadlines.into_iter().flatten().min();
         let timer = async {
@@ -266,8 +277,10 @@ impl Runtime {
             Wake::Timer => {
                 self.softphone.handle_timeout(now);
                 self.phone.handle_timeout(now);
+                self.look_at_update(now);
             }
             Wake::Fulfilled(done) => self.fulfilled(now, done),
+            Wake::Update(event) => self.update_event(now, event),
             Wake::Minute(time) => self.phone.handle(now, phone::Input::Clock(time)),
             Wake::Stop => return false,
         }

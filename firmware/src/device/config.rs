@@ -29,6 +29,8 @@ pub struct Config {
     pub state: StateSection,
     /// `[log]`
     pub log: LogSection,
+    /// `[update]`
+    pub update: UpdateSection,
     /// `[[speed_dial]]`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub speed_dial: Vec<SpeedDial>,
@@ -225,6 +227,22 @@ impl Default for LogSection {
     }
 }
 
+/// How updates are installed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UpdateSection {
+    /// RAUC, or a program that takes its commands.
+    pub rauc: PathBuf,
+}
+
+impl Default for UpdateSection {
+    fn default() -> Self {
+        Self {
+            rauc: "rauc".into(),
+        }
+    }
+}
+
 /// Log levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -377,6 +395,10 @@ impl Config {
             self.board.name = base.join(&self.board.name).to_string_lossy().into_owned();
         }
         self.state.dir = base.join(&self.state.dir);
+        // A bare name is looked for where programs are.
+        if self.update.rauc.components().count() > 1 {
+            self.update.rauc = base.join(&self.update.rauc);
+        }
     }
 }
 
@@ -460,6 +482,10 @@ dir = "/var/lib/offhook"
 [log]
 # "error", "warn", "info", "debug" or "trace". No level shows tokens, phone numbers or names.
 level = "info"
+
+[update]
+# What checks and installs updates: RAUC, or a program that takes its commands.
+rauc = "rauc"
 
 # Speed dials: in the phone's menu and on its page, and on a digit key (2 to 9) held down on the hook. Beside key and
 # label any parameter of a call: phoneNumber, callUserId or callQueueId; callFromQueueId, callerId, callerIdName,

@@ -8,5 +8,6 @@ pub mod log;
 pub mod private;
 pub mod service;
 pub mod store;
+pub mod update;
 
 pub use private::Private;

@@ -3,6 +3,7 @@
 use super::status::ApiCall;
 use super::{ErrorBody, EventLog, Refusal, Request};
 use crate::device::Private;
+use crate::device::update::Updater;
 use crate::genesys::id::ConversationId;
 use crate::genesys::rest::StartSoftphoneSessionParams;
 use crate::phone::AudioSettings;
@@ -34,6 +35,7 @@ pub(super) struct Api {
     pub requests: mpsc::Sender<Request>,
     pub events: EventLog,
     pub virtual_panel: Option<VirtualPanel>,
+    pub updater: Updater,
     /// Served by HTTPS.
     pub is_secure: bool,
 }
@@ -51,6 +53,7 @@ pub(super) fn routes() -> Router<Api> {
         .merge(super::features::routes())
         .merge(super::account::routes())
         .merge(super::board::routes())
+        .merge(super::update::routes())
         .fallback(async || {
             refuse(
                 StatusCode::NOT_FOUND,

@@ -11,6 +11,7 @@ mod guard;
 mod page;
 mod serve;
 pub mod status;
+mod update;
 
 pub use events::EventLog;
 pub use serve::{Credentials, Panel, PanelConfig, PanelError};

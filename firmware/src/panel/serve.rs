@@ -4,6 +4,7 @@ use super::api::{self, Api};
 use super::guard::{self, Guard};
 use super::{EventLog, Request, page};
 use crate::device::Private;
+use crate::device::update::Updater;
 use offhook_hal::virtual_board::VirtualPanel;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -29,6 +30,8 @@ pub struct PanelConfig {
     pub host_name: String,
     /// Keys, hook, lamps and display of a virtual board.
     pub virtual_panel: Option<VirtualPanel>,
+    /// Takes updates.
+    pub updater: Updater,
 }
 
 /// What the API wants from clients and shows them on the network.
@@ -106,6 +109,7 @@ impl Panel {
                 requests,
                 events,
                 virtual_panel: config.virtual_panel,
+                updater: config.updater,
                 is_secure: secure,
             });
         let server = match credentials {

@@ -153,6 +153,10 @@ pub enum Notice {
     SoundBusy { device: String },
     SoundTrouble { device: String },
     KeysTrouble,
+    Updating { percent: u8 },
+    UpdateWaiting,
+    UpdateFailed { reason: &'static str },
+    UpdateUndone,
 }
 
 /// What a [`Notice`] is about. Each area has at most one notice at a time, because its troubles exclude each other.
@@ -166,6 +170,8 @@ pub enum NoticeArea {
     Sound,
     /// Keys, hook switch and lamps.
     Keys,
+    /// Updates of the phone.
+    Update,
 }
 
 impl Notice {
@@ -180,6 +186,10 @@ impl Notice {
                 NoticeArea::Sound
             }
             Self::KeysTrouble => NoticeArea::Keys,
+            Self::Updating { .. }
+            | Self::UpdateWaiting
+            | Self::UpdateFailed { .. }
+            | Self::UpdateUndone => NoticeArea::Update,
         }
     }
 
@@ -209,8 +219,8 @@ impl Notice {
             Self::SoundTrouble { .. } => 4,
             Self::StationTaken => 3,
             Self::StationNotWebRtc => 2,
-            Self::NoStation => 1,
-            Self::Connecting => 0,
+            Self::NoStation | Self::UpdateFailed { .. } | Self::UpdateUndone => 1,
+            Self::Connecting | Self::Updating { .. } | Self::UpdateWaiting => 0,
         }
     }
 }

@@ -290,6 +290,11 @@ impl Phone {
         Some(self.words.notice(notice).0.to_owned())
     }
 
+    /// Something is wrong in that area.
+    pub fn is_in_trouble(&self, area: super::NoticeArea) -> bool {
+        self.notices.iter().any(|notice| notice.area() == area)
+    }
+
     /// The notice that matters most.
     pub(super) fn trouble_in_front(&self) -> Option<&Notice> {
         self.notices.iter().max_by_key(|notice| notice.importance())

@@ -181,6 +181,10 @@ struct Notices {
     sound_busy: (&'static str, &'static str),
     sound_trouble: (&'static str, &'static str),
     keys_trouble: (&'static str, &'static str),
+    updating: (&'static str, &'static str),
+    update_waiting: (&'static str, &'static str),
+    update_failed: (&'static str, &'static str),
+    update_undone: (&'static str, &'static str),
 }
 
 /// English.
@@ -348,6 +352,10 @@ pub(super) static ENGLISH: Strings = Strings {
         sound_busy: ("No sound", "In use elsewhere: "),
         sound_trouble: ("No sound", "Does not work: "),
         keys_trouble: ("Keys do not work", "Trying again; run offhook check"),
+        updating: ("Updating", "You can make calls; done: "),
+        update_waiting: ("Update ready", "Restarts when nobody calls"),
+        update_failed: ("No update", ""),
+        update_undone: ("Update undone", "The old version is back"),
     },
 };
 
@@ -355,6 +363,7 @@ impl Strings {
     /// Heading and hint of a notice.
     pub fn notice(&self, notice: &Notice) -> (&'static str, String) {
         let words = &self.notices;
+        let percents;
         let ((heading, hint), device) = match notice {
             Notice::Connecting => (words.connecting, ""),
             Notice::LoginNeeded => (words.login_needed, ""),
@@ -367,6 +376,13 @@ impl Strings {
             Notice::SoundBusy { device } => (words.sound_busy, device.as_str()),
             Notice::SoundTrouble { device } => (words.sound_trouble, device.as_str()),
             Notice::KeysTrouble => (words.keys_trouble, ""),
+            Notice::Updating { percent } => {
+                percents = format!("{percent} %");
+                (words.updating, percents.as_str())
+            }
+            Notice::UpdateWaiting => (words.update_waiting, ""),
+            Notice::UpdateFailed { reason } => (words.update_failed, *reason),
+            Notice::UpdateUndone => (words.update_undone, ""),
         };
         (heading, format!("{hint}{device}"))
     }

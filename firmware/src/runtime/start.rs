@@ -4,6 +4,7 @@ use super::{Wake, sound};
 use crate::device::Private;
 use crate::device::config::Config;
 use crate::device::key;
+use crate::device::update::Updater;
 use crate::genesys::{
     Cloud, CloudConfig, CloudError, Login, LoginConfig, Memory, StationWish, TokenSource,
 };
@@ -28,6 +29,9 @@ pub enum RuntimeError {
     /// The audio pipeline.
     #[error(transparent)]
     Audio(#[from] crate::audio::AudioSetupError),
+    /// What fetches updates.
+    #[error("updates cannot be fetched: {0}")]
+    Update(String),
     /// The board's display.
     #[error("board {board}: {detail}")]
     Board {
@@ -58,6 +62,7 @@ pub(super) async fn start_panel(
     virtual_panel: Option<VirtualPanel>,
     wake: &mpsc::Sender<Wake>,
     events: &EventLog,
+    updater: &Updater,
 ) -> Result<Panel, RuntimeError> {
     let state_error = |error| RuntimeError::State {
         dir: config.state.dir.clone(),
@@ -98,6 +103,7 @@ pub(super) async fn start_panel(
         credentials,
         host_name,
         virtual_panel,
+        updater: updater.clone(),
     };
     Ok(Panel::start(panel_config, requests, events.clone()).await?)
 }

@@ -4,3 +4,5 @@
 mod idle;
 mod process;
 mod service;
+mod two_systems;
+mod update;

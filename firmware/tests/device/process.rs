@@ -55,6 +55,11 @@ impl Process {
         self.child.id()
     }
 
+    /// `127.0.0.1:PORT`
+    pub fn address(&self) -> &str {
+        &self.url
+    }
+
     pub fn take_stderr(&mut self) -> ChildStderr {
         self.child.stderr.take().expect("piped")
     }

@@ -1,0 +1,320 @@
+//! Updating: a signed bundle is fetched into the state folder, checked, and installed to the system that does not run,
+//! while the phone works. Whatever is wrong, the running system is not touched.
+//!
+//! The new system is on trial after the restart ([`trial`]); the event loop proves it and then calls [`Updater::accept`].
+mod error;
+mod parcel;
+mod rauc;
+pub mod trial;
+
+pub use error::UpdateError;
+pub use rauc::{Bundle, Rauc, Systems};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use parcel::Parcel;
+use serde::Serialize;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+use trial::{Record, Trial, Verdict};
+
+/// A server that does not take the connection for so long is not there.
+const CONNECT: Duration = Duration::from_secs(30);
+/// A server that says nothing for so long has gone.
+const SILENCE: Duration = Duration::from_mins(1);
+
+/// How far an update is: `GET /api/v1/update`, and the event `update`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "state")]
+pub enum UpdateState {
+    /// There is none.
+    #[default]
+    Idle,
+    /// It is being fetched.
+    Downloading {
+        /// 0..=100; stays 0 if the server does not say how long it is.
+        percent: u8,
+    },
+    /// Signature, and what it is made for.
+    Checking,
+    /// It is written to the other system.
+    Installing {
+        /// 0..=100.
+        percent: u8,
+        /// Of the new system.
+        version: String,
+    },
+    /// It is installed: the phone restarts at the next idle moment.
+    Waiting {
+        /// Of the new system.
+        version: String,
+    },
+    /// The device restarts.
+    Restarting {
+        /// Of the new system.
+        version: String,
+    },
+    /// This is the new system, and it has yet to prove itself.
+    Proving {
+        /// Of the new system.
+        version: String,
+    },
+    /// This is the new system, and it is good.
+    Done {
+        /// Of the new system.
+        version: String,
+    },
+    /// Nothing was changed.
+    Failed {
+        /// What, and what to do.
+        message: String,
+        /// For the display.
+        #[serde(skip)]
+        short: &'static str,
+    },
+    /// The new system did not prove itself: this is the old one again.
+    Undone {
+        /// Of the new system.
+        version: String,
+    },
+}
+
+/// Does it all. Clones are one.
+#[derive(Clone, Debug)]
+pub struct Updater {
+    rauc: Rauc,
+    folder: PathBuf,
+    record: Arc<Record>,
+    is_busy: Arc<AtomicBool>,
+    state: Arc<watch::Sender<UpdateState>>,
+    http: reqwest::Client,
+}
+
+impl Updater {
+    /// Keeps its files in `folder`; `tls` says whom it trusts. The error says why HTTP cannot be set up.
+    pub fn new(rauc: Rauc, folder: &Path, tls: rustls::ClientConfig) -> Result<Self, String> {
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .no_proxy()
+            .connect_timeout(CONNECT)
+            .read_timeout(SILENCE)
+            .user_agent(concat!("offhook/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| error.to_string())?;
+        // Of a download that the power cut.
+        let _ = std::fs::remove_file(folder.join("update.raucb"));
+        Ok(Self {
+            rauc,
+            folder: folder.into(),
+            record: Arc::new(Record::open(folder)),
+            is_busy: Arc::default(),
+            state: Arc::new(watch::Sender::default()),
+            http,
+        })
+    }
+
+    /// How far it is.
+    pub fn state(&self) -> UpdateState {
+        self.state.borrow().clone()
+    }
+
+    /// The same, as it changes.
+    pub fn states(&self) -> watch::Receiver<UpdateState> {
+        self.state.subscribe()
+    }
+
+    /// What the phone itself has found out.
+    pub fn say(&self, state: UpdateState) {
+        self.state.send_if_modified(|last| {
+            let is_new = *last != state;
+            *last = state;
+            is_new
+        });
+    }
+
+    /// Takes the turn, of which there is one.
+    pub fn begin(&self) -> Result<Turn, UpdateError> {
+        let is_under_way = matches!(
+            *self.state.borrow(),
+            UpdateState::Waiting { .. }
+                | UpdateState::Restarting { .. }
+                | UpdateState::Proving { .. }
+        );
+        if is_under_way || self.is_busy.swap(true, Ordering::SeqCst) {
+            return Err(UpdateError::Busy);
+        }
+        self.say(UpdateState::Downloading { percent: 0 });
+        Ok(Turn {
+            updater: self.clone(),
+            is_over: false,
+        })
+    }
+
+    /// What this start of the phone means; an update that came to nothing is forgotten.
+    pub async fn verdict(&self) -> Result<Verdict, UpdateError> {
+        let systems = self.rauc.status().await?;
+        let verdict = Verdict::of(self.record.trial(), &systems.booted);
+        if matches!(verdict, Verdict::Undone(_) | Verdict::Interrupted(_)) {
+            self.forget_trial();
+        }
+        Ok(verdict)
+    }
+
+    /// The running system is good. `was_on_trial`: the record is its own, and not that of an update installed since.
+    pub async fn accept(&self, was_on_trial: bool) -> Result<(), String> {
+        self.rauc.mark_good().await?;
+        if was_on_trial {
+            self.forget_trial();
+        }
+        Ok(())
+    }
+
+    fn forget_trial(&self) {
+        if let Err(error) = self.record.clear() {
+            tracing::error!(%error, "the record of the update cannot be removed");
+        }
+    }
+
+    async fn fetch(&self, url: &str) -> Result<(), UpdateError> {
+        if !["http://", "https://"].iter().any(|s| url.starts_with(s)) {
+            return Err(UpdateError::Address {
+                given: url.chars().take(200).collect(),
+            });
+        }
+        let unreachable = |error: &reqwest::Error| UpdateError::Unreachable {
+            detail: causes(error),
+        };
+        let response = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .and_then(reqwest::Response::error_for_status)
+            .map_err(|error| unreachable(&error))?;
+        self.take(response.content_length(), response.bytes_stream())
+            .await
+    }
+
+    async fn take<E: Display>(
+        &self,
+        length: Option<u64>,
+        body: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Result<(), UpdateError> {
+        // First, so that nobody sends half a gigabyte for nothing.
+        let systems = self.rauc.status().await?;
+        let progress = |percent| self.say(UpdateState::Downloading { percent });
+        let parcel = Parcel::receive(&self.folder, length, body, progress).await?;
+        self.say(UpdateState::Checking);
+        let bundle = self.rauc.info(parcel.path()).await?;
+        if bundle.compatible != systems.compatible {
+            return Err(UpdateError::WrongBoard {
+                made_for: bundle.compatible,
+                phone: systems.compatible,
+            });
+        }
+        let version = bundle.version.unwrap_or_default();
+        self.write(parcel.path(), &systems, &version).await?;
+        tracing::info!(version, "installed; it waits for an idle moment");
+        self.say(UpdateState::Waiting { version });
+        Ok(())
+    }
+
+    /// The record comes first: should the power go while the boot loader is told, the new system knows that it is new.
+    async fn write(
+        &self,
+        bundle: &Path,
+        systems: &Systems,
+        version: &str,
+    ) -> Result<(), UpdateError> {
+        let trial = |is_installed| Trial {
+            from: systems.booted.clone(),
+            version: version.to_owned(),
+            is_installed,
+        };
+        let unkept = |error: std::io::Error| UpdateError::State {
+            folder: self.folder.clone(),
+            detail: error.to_string(),
+        };
+        self.record.set(trial(false)).map_err(unkept)?;
+        let progress = |percent| {
+            self.say(UpdateState::Installing {
+                percent,
+                version: version.to_owned(),
+            });
+        };
+        if let Err(error) = self.rauc.install(bundle, progress).await {
+            self.forget_trial();
+            return Err(error);
+        }
+        self.record.set(trial(true)).map_err(unkept)
+    }
+}
+
+/// One update at a time. Whoever asked for it may go away in the middle: dropped then, it says so.
+#[derive(Debug)]
+#[must_use]
+pub struct Turn {
+    updater: Updater,
+    is_over: bool,
+}
+
+impl Turn {
+    /// Fetches `url` and installs it. Progress and outcome are told by [`Updater::states`] too.
+    pub async fn install_from(mut self, url: &str) -> Result<(), UpdateError> {
+        let result = self.updater.fetch(url).await;
+        self.end(result)
+    }
+
+    /// Takes a bundle of `length` bytes, if that is known, from `body` and installs it.
+    pub async fn install<E: Display>(
+        mut self,
+        length: Option<u64>,
+        body: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Result<(), UpdateError> {
+        let result = self.updater.take(length, body).await;
+        self.end(result)
+    }
+
+    fn end(&mut self, result: Result<(), UpdateError>) -> Result<(), UpdateError> {
+        self.is_over = true;
+        if let Err(error) = &result {
+            tracing::error!(%error, "no update");
+            self.updater.say(UpdateState::Failed {
+                message: error.to_string(),
+                short: error.short(),
+            });
+        }
+        result
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.updater.say(UpdateState::Failed {
+                message: "whoever asked for the update went away before it was installed".into(),
+                short: "It broke off, try again",
+            });
+        }
+        self.updater.is_busy.store(false, Ordering::SeqCst);
+    }
+}
+
+/// The words of an error and of what caused it, without the address: it may hold a key.
+fn causes(error: &reqwest::Error) -> String {
+    use std::error::Error as _;
+    if let Some(status) = error.status() {
+        return format!("the server says {status}");
+    }
+    let mut text = "no connection".to_owned();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = error.to_string();
+        cause = error.source();
+    }
+    text
+}

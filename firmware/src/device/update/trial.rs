@@ -1,0 +1,125 @@
+//! What is kept across the restart into a new system, so that it is known to be on trial.
+
+use crate::device::store::Store;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Also known to `offhook-judge.service`.
+const FILE: &str = "trial.json";
+
+/// An update on its way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Trial {
+    /// The slot it was installed from.
+    pub from: String,
+    /// Of the new system.
+    pub version: String,
+    /// It was installed whole.
+    pub is_installed: bool,
+}
+
+/// What a start of the phone means for an update.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// There is none.
+    None,
+    /// This is the new system: it has to prove itself.
+    OnTrial(Trial),
+    /// The new system was given up.
+    Undone(Trial),
+    /// The power went before it was installed.
+    Interrupted(Trial),
+}
+
+impl Verdict {
+    /// The phone has started from slot `booted`.
+    pub fn of(trial: Option<Trial>, booted: &str) -> Self {
+        match trial {
+            None => Self::None,
+            Some(trial) if trial.from != booted => Self::OnTrial(trial),
+            Some(trial) if trial.is_installed => Self::Undone(trial),
+            Some(trial) => Self::Interrupted(trial),
+        }
+    }
+}
+
+/// The trial's file.
+#[derive(Debug)]
+pub struct Record {
+    path: PathBuf,
+    store: Store<Option<Trial>>,
+}
+
+impl Record {
+    /// In the state folder.
+    pub fn open(folder: &Path) -> Self {
+        let path = folder.join(FILE);
+        Self {
+            store: Store::open(&path),
+            path,
+        }
+    }
+
+    /// The update on its way, if there is one.
+    pub fn trial(&self) -> Option<Trial> {
+        self.store.value()
+    }
+
+    /// Before the other system is touched, and when it is whole.
+    pub fn set(&self, trial: Trial) -> io::Result<()> {
+        self.store.update(|kept| *kept = Some(trial))
+    }
+
+    /// The update is over. A file that cannot be removed would have the new system judged again.
+    pub fn clear(&self) -> io::Result<()> {
+        let emptied = self.store.update(|kept| *kept = None);
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => emptied.and(Err(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_is_judged_by_where_it_came_from() {
+        let trial = |is_installed| Trial {
+            from: "A".into(),
+            version: "2".into(),
+            is_installed,
+        };
+        for (kept, booted, expected) in [
+            (None, "A", Verdict::None),
+            (Some(trial(true)), "B", Verdict::OnTrial(trial(true))),
+            // The power went between the boot loader's variable and ours.
+            (Some(trial(false)), "B", Verdict::OnTrial(trial(false))),
+            (Some(trial(true)), "A", Verdict::Undone(trial(true))),
+            (Some(trial(false)), "A", Verdict::Interrupted(trial(false))),
+        ] {
+            assert_eq!(Verdict::of(kept, booted), expected);
+        }
+    }
+
+    #[test]
+    fn it_survives_a_restart_until_it_is_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let trial = Trial {
+            from: "B".into(),
+            ..Trial::default()
+        };
+        Record::open(folder.path())
+            .set(trial.clone())
+            .expect("kept");
+        let record = Record::open(folder.path());
+        assert_eq!(record.trial(), Some(trial));
+        record.clear().expect("removed");
+        record.clear().expect("nothing to do");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("it").count(), 0);
+        assert_eq!(Record::open(folder.path()).trial(), None);
+    }
+}
