@@ -1,5 +1,6 @@
 //! Measuring sound, for tests.
 
+pub use super::network::Random;
 use realfft::RealFftPlanner;
 use std::f32::consts::TAU;
 
@@ -105,27 +106,4 @@ pub fn tone_residual(sound: &[f32], rate_hz: f32, hz: f32) -> f32 {
         })
         .collect();
     rms(&rest) / rms(sound)
-}
-
-/// Seeded random numbers (xorshift64*): the same in every run.
-pub struct Random(u64);
-
-impl Random {
-    /// Any seed but 0.
-    pub fn new(seed: u64) -> Self {
-        Self(seed.max(1))
-    }
-
-    /// 0.0 to 1.0.
-    pub fn uniform(&mut self) -> f64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// Exponentially distributed with this mean.
-    pub fn exponential(&mut self, mean: f64) -> f64 {
-        -mean * (1.0 - self.uniform()).ln()
-    }
 }

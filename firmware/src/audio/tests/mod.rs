@@ -5,5 +5,7 @@ mod commands;
 mod echo;
 mod figures;
 pub mod measure;
+#[path = "../../../../tests/audio/traces/network.rs"]
+pub mod network;
 pub mod rig;
 mod speech;

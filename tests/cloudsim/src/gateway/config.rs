@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::network::Network;
+
 /// How one leg of a call behaves. The default is a healthy gateway: Opus, PCMU and PCMA in that
 /// order, telephone-event, and a far end that says a 440 Hz tone at -20 dBFS.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +25,8 @@ pub struct LegConfig {
     pub expected_loss_percent: u8,
     /// Nothing comes of ICE: no candidate is sent, and none of the phone's is used.
     pub unreachable: bool,
+    /// What the gateway's packets go through on their way to the phone; unless given, they arrive as they are sent.
+    pub network: Option<Network>,
     /// Something to be wrong with the offer, for tests of bad input.
     pub sdp_quirk: Option<SdpQuirk>,
     /// `a=setup` of the offer: [`Setup::Actpass`] unless a test wants another.
@@ -38,6 +42,7 @@ impl Default for LegConfig {
             record: true,
             expected_loss_percent: 0,
             unreachable: false,
+            network: None,
             sdp_quirk: None,
             setup: Setup::Actpass,
         }

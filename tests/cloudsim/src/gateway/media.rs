@@ -10,8 +10,6 @@ use bytes::Bytes;
 use rtc::rtp;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
-use webrtc::media_stream::track_local::TrackLocal as _;
-use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 
 use super::codec::{Encoder, FRAME};
 use super::config::{Codec, Direction, LegEvent};
@@ -22,6 +20,7 @@ use super::interceptor::Arrival;
 use super::mix::{Mixer, Party};
 use super::playout::{Played, Playout};
 use super::report::{LegReport, Level};
+use super::send::Sender;
 use crate::measure::{RATE, level_dbfs, to_i16, tone, tones};
 
 /// How long a recording may grow: ten minutes (58 MB).
@@ -116,7 +115,7 @@ pub(super) fn level(samples: &VecDeque<i16>) -> Level {
 pub(super) struct Media {
     pub(super) shared: Arc<Mutex<Shared>>,
     pub(super) events: Events,
-    pub(super) track: Arc<TrackLocalStaticRTP>,
+    pub(super) sender: Sender,
     pub(super) ssrc: u32,
     pub(super) voice: Voice,
     pub(super) record: bool,
@@ -134,7 +133,7 @@ impl Media {
     ) {
         let mut session = Session::new(self);
         // An absolute raster: a late tick is made up for, so that the stream keeps its clock.
-        let mut ticks = tokio::time::interval(Duration::from_millis(20));
+        let mut ticks = tokio::time::interval(session.media.sender.pace());
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         loop {
             tokio::select! {
@@ -149,6 +148,7 @@ impl Media {
                     None => return,
                 },
                 Some(arrival) = arrivals.recv() => session.receive(&arrival),
+                () = session.media.sender.due() => session.deliver().await,
                 _ = ticks.tick() => session.tick().await,
             }
         }
@@ -347,8 +347,14 @@ impl Session {
         self.first = false;
         let pcm: Vec<i16> = frame.iter().map(|&s| to_i16(s)).collect();
         keep(&mut lock(&self.media.shared).said, &pcm);
-        self.media.track.write_rtp(packet).await?;
-        Ok(())
+        self.media.sender.send(packet).await
+    }
+
+    async fn deliver(&mut self) {
+        if let Err(error) = self.media.sender.deliver().await {
+            self.fail(&error);
+        }
+        lock(&self.media.shared).report.delivery = self.media.sender.delivery();
     }
 
     /// Told once: after a fault of the transport every packet fails, and the error quotes the packet.

@@ -22,9 +22,12 @@ mod leg;
 mod media;
 mod mix;
 mod native;
+#[path = "../../../audio/traces/network.rs"]
+pub mod network;
 mod playout;
 mod report;
 mod sdp;
+mod send;
 
 #[cfg(test)]
 mod tests;
@@ -34,4 +37,4 @@ pub use config::{Codec, Direction, FarEndSource, LegConfig, LegEvent, SdpQuirk, 
 pub use leg::Leg;
 pub(crate) use mix::Patchbay;
 pub use mix::{Mix, MixLeg, MixParty, PHONE};
-pub use report::{DtmfDigit, LegReport, LegState, Level, PartyReport};
+pub use report::{Delivery, DtmfDigit, LegReport, LegState, Level, PartyReport};

@@ -33,6 +33,7 @@ use super::media::{Command, Media, Shared, epoch_ms, lock};
 use super::mix::{Mix, Mixer, Patchbay};
 use super::report::{LegReport, LegState};
 use super::sdp;
+use super::send::Sender;
 
 /// Where candidates come from: every interface (a wildcard stands for each but loopback), and
 /// loopback, because everything may run on one machine.
@@ -96,7 +97,7 @@ impl Native {
         let media = Media {
             shared: shared.clone(),
             events: events.clone(),
-            track,
+            sender: Sender::new(track, config.network.as_ref()),
             ssrc,
             voice,
             record: config.record,
@@ -361,7 +362,7 @@ fn rtp_codec(codec: Codec) -> RTCRtpCodec {
     }
 }
 
-fn track(config: &LegConfig, ssrc: u32) -> TrackLocalStaticRTP {
+pub(super) fn track(config: &LegConfig, ssrc: u32) -> TrackLocalStaticRTP {
     let codec = rtp_codec(config.codecs.first().copied().unwrap_or(Codec::Opus));
     TrackLocalStaticRTP::new(MediaStreamTrack::new(
         "gateway".to_owned(),

@@ -74,6 +74,10 @@ pub struct LegReport {
     /// When the first sound (a 20 ms frame above -50 dBFS) from the phone was decoded.
     pub first_sound_in_at: Option<f64>,
 
+    /// What the described network did to the packets to the phone so far, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
+
     /// Digits heard by RFC 4733, oldest first.
     pub dtmf: Vec<DtmfDigit>,
     /// Why the leg failed.
@@ -81,6 +85,20 @@ pub struct LegReport {
     /// What the page's `getStats` said, when the far end is a browser.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub browser: Option<serde_json::Value>,
+}
+
+/// What a described network did to a leg's packets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Delivery {
+    /// Packets handed to the phone.
+    pub delivered: u64,
+    /// Packets it lost.
+    pub lost: u64,
+    /// What the quickest took, ms.
+    pub least_ms: f64,
+    /// What all took together, ms: over `delivered`, their mean.
+    pub total_ms: f64,
 }
 
 /// One party of a call of several.

@@ -5,7 +5,7 @@
 
 use super::{Run, payload};
 use crate::audio::ramp::ms;
-use crate::audio::tests::measure::Random;
+use crate::audio::tests::network::Network;
 use std::fmt::Write;
 
 /// Late packets that are put up with, percent.
@@ -16,49 +16,6 @@ const ABOVE: f64 = 10.0;
 const PHASES: [u64; 4] = [1300, 3700, 6200, 8800];
 /// Not judged: it learns, ms.
 const LEARNS: f64 = 2000.0;
-
-/// A network, as the file describes it.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Network {
-    name: String,
-    seed: u64,
-    seconds: usize,
-    /// What every packet takes, ms.
-    least_ms: f64,
-    /// Uniform and exponential delay on top, ms (the second by its mean).
-    #[serde(default)]
-    uniform_ms: f64,
-    #[serde(default)]
-    exponential_ms: f64,
-    /// Lost, percent, and how many in a row on average.
-    #[serde(default)]
-    loss_percent: f64,
-    #[serde(default = "one")]
-    loss_run: f64,
-    /// Every so often all packets are held back until so many ms have passed.
-    #[serde(default)]
-    hold_every_ms: f64,
-    #[serde(default)]
-    hold_ms: f64,
-    /// A delay that swells and shrinks, ms, with a period, ms.
-    #[serde(default)]
-    swell_ms: f64,
-    #[serde(default = "one")]
-    swell_every_ms: f64,
-    /// The way gets longer by so much, then.
-    #[serde(default)]
-    longer_by_ms: f64,
-    #[serde(default)]
-    longer_after_ms: f64,
-    /// How much quicker the far end's clock is, parts per million.
-    #[serde(default)]
-    ppm: f64,
-}
-
-fn one() -> f64 {
-    1.0
-}
 
 #[derive(serde::Deserialize)]
 struct Networks {
@@ -71,40 +28,16 @@ struct Packet {
     arrived: Option<f64>,
 }
 
-impl Network {
-    fn trace(&self, packet_ms: usize) -> Vec<Packet> {
-        let mut random = Random::new(self.seed);
-        let pace = packet_ms as f64 / (1.0 + self.ppm * 1e-6);
-        let mut losing = false;
-        (0..self.seconds * 1000 / packet_ms)
-            .map(|n| {
-                let sent = n as f64 * pace;
-                let mut delay = self.least_ms
-                    + self.uniform_ms * random.uniform()
-                    + random.exponential(self.exponential_ms);
-                if self.hold_every_ms > 0.0 {
-                    delay += (self.hold_ms - sent % self.hold_every_ms).max(0.0);
-                }
-                let swell = (sent / self.swell_every_ms * std::f64::consts::TAU).sin();
-                delay += self.swell_ms * 0.5 * (1.0 + swell);
-                if sent > self.longer_after_ms {
-                    delay += self.longer_by_ms;
-                }
-                // Gilbert: the runs of lost packets have a mean length.
-                let (dice, run) = (random.uniform(), 1.0 / self.loss_run);
-                let loss = self.loss_percent / 100.0;
-                losing = if losing {
-                    dice >= run
-                } else {
-                    dice < loss * run / (1.0 - loss)
-                };
-                Packet {
-                    sent,
-                    arrived: (!losing || n < 5).then_some(sent + delay),
-                }
-            })
-            .collect()
-    }
+fn trace(network: &Network, packet_ms: usize) -> Vec<Packet> {
+    let mut way = network.way();
+    let pace = network.pace_ms(packet_ms);
+    (0..network.seconds * 1000 / packet_ms)
+        .map(|n| {
+            let sent = n as f64 * pace;
+            let arrived = way.packet(sent).map(|delay| sent + delay);
+            Packet { sent, arrived }
+        })
+        .collect()
 }
 
 /// The least fixed delay that keeps all but [`LATE`] of the packets that come, ms.
@@ -217,7 +150,7 @@ fn the_delay_is_near_the_least_there_is() {
     let mut failures = Vec::new();
     for network in &networks.network {
         for packet_ms in [10, 20] {
-            let trace = network.trace(packet_ms);
+            let trace = trace(network, packet_ms);
             let optimum = optimum(&trace);
             let outcome = over_phases(&trace, packet_ms);
             writeln!(
@@ -266,7 +199,7 @@ fn an_hour_of_drift_neither_starves_nor_floods() {
             longer_after_ms: 0.0,
             ppm,
         };
-        let outcome = play(&network.trace(20), 20, 3700);
+        let outcome = play(&trace(&network, 20), 20, 3700);
         println!(
             "{ppm} ppm: mean {:.1} ms, worst {:.1} ms",
             outcome.mean_ms, outcome.worst_ms
