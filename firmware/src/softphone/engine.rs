@@ -1,8 +1,8 @@
 //! The session engine: its state, its public methods, and where each input goes.
 
 use super::call::Call;
+use super::early::{EarlyCandidates, Reinvites};
 use super::event::{AlertingLeader, CallView, Event, SdkError, SdkErrorType, SessionInfo};
-use super::offer::{EarlyCandidates, Reinvites};
 use super::requests::Purpose;
 use super::session::Session;
 use super::timers::{Timer, Timers};
@@ -283,6 +283,7 @@ impl Softphone {
         for id in &sessions {
             self.end_session(id, Reason::Gone, super::session::End::Silent);
         }
+        self.forget_requests();
         let calls: Vec<ConversationId> = self.calls.iter().map(|call| call.id.clone()).collect();
         for id in &calls {
             self.gone(id);

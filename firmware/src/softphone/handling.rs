@@ -45,8 +45,8 @@ impl Softphone {
             (true, true) => MediaHandling::AlertingLeaderMedia,
             (true, false) => MediaHandling::ReducedMedia,
         };
-        self.handle_media(wanted);
         self.event(Event::AlertingLeaderChanged { voice: status });
+        self.handle_media(wanted);
     }
 
     /// Changes the mode as far as calls allow; what it is then.

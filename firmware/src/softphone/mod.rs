@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `engine` | where each input goes; streaming, station, identity |
 //! | `pending` | proposals: who takes them, how they end (6.2 to 6.4) |
-//! | `offer` | offers, re-invites, candidates, the start of a session (5.3, 5.7, 6.5, 6.6) |
+//! | `offer`, `early` | offers, re-invites, candidates, the start of a session (5.3, 5.7, 6.5, 6.6) |
 //! | `session` | a session from its offer to its end (6.11) |
 //! | `conversation`, `update`, `select` | conversation events and what is told of them (6.7 to 6.9) |
 //! | `commands`, `params`, `acts`, `requests` | what is asked for, by users and at the cloud (2.4 to 2.6, 6.10, 6.11) |
@@ -25,6 +25,7 @@ mod call;
 mod commands;
 mod conversation;
 mod digits;
+mod early;
 mod engine;
 mod error;
 pub mod event;

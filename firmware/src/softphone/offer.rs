@@ -17,75 +17,7 @@ use super::timers::Timer;
 use super::{MediaCommand, Softphone};
 use crate::genesys::id::{ConversationId, SessionId};
 use crate::genesys::signal::{Candidate, Form, Offer, Reason, Reply};
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
-
-/// Sessions whose candidates may wait for their offer (6.13.6).
-const EARLY_SESSIONS: usize = 10;
-/// How long they wait (6.13.6).
-const EARLY_LIFE: Duration = Duration::from_mins(1);
-/// Candidates kept of one session; a gateway has a handful.
-const EARLY_CANDIDATES: usize = 64;
-/// Re-invites remembered, and how long (5.3.1).
-const REINVITES: usize = 5;
-const REINVITE_LIFE: Duration = Duration::from_mins(3);
-
-/// Candidates that came before their offer.
-#[derive(Debug, Default)]
-pub(super) struct EarlyCandidates(VecDeque<Early>);
-
-#[derive(Debug)]
-struct Early {
-    session: SessionId,
-    since: Instant,
-    candidates: Vec<Candidate>,
-    end: bool,
-}
-
-impl EarlyCandidates {
-    fn entry(&mut self, session: &SessionId, now: Instant) -> &mut Early {
-        self.0.retain(|early| now < early.since + EARLY_LIFE);
-        let at = self.0.iter().position(|early| &early.session == session);
-        let at = at.unwrap_or_else(|| {
-            if self.0.len() == EARLY_SESSIONS {
-                self.0.pop_front();
-            }
-            self.0.push_back(Early {
-                session: session.clone(),
-                since: now,
-                candidates: Vec::new(),
-                end: false,
-            });
-            self.0.len() - 1
-        });
-        &mut self.0[at]
-    }
-
-    fn take(&mut self, session: &SessionId, now: Instant) -> Option<Early> {
-        self.0.retain(|early| now < early.since + EARLY_LIFE);
-        let at = self.0.iter().position(|early| &early.session == session)?;
-        self.0.remove(at)
-    }
-}
-
-/// Re-invites seen, to ignore the gateway's repetitions (5.3.1, 6.13.8).
-#[derive(Debug, Default)]
-pub(super) struct Reinvites(VecDeque<(String, Instant)>);
-
-impl Reinvites {
-    /// Whether this one is new; it is remembered.
-    fn is_new(&mut self, request: &str, now: Instant) -> bool {
-        self.0.retain(|(_, since)| now < *since + REINVITE_LIFE);
-        if self.0.iter().any(|(seen, _)| seen == request) {
-            return false;
-        }
-        if self.0.len() == REINVITES {
-            self.0.pop_front();
-        }
-        self.0.push_back((request.to_owned(), now));
-        true
-    }
-}
+use crate::media::ConnectionState;
 
 /// The first `ice-ufrag` and `ice-pwd` of an SDP (5.3.3).
 pub(super) fn ice_credentials(sdp: &str) -> Option<(String, String)> {
@@ -187,7 +119,7 @@ impl Softphone {
     }
 
     /// The calls of a session that was replaced go on with the new one.
-    fn move_calls(&mut self, calls: Vec<ConversationId>, to: &SessionId, told: bool) {
+    pub(super) fn move_calls(&mut self, calls: Vec<ConversationId>, to: &SessionId, told: bool) {
         for id in calls {
             self.timers.stop(&Timer::Orphaned(id.clone()));
             if let Some(call) = self.call_mut(&id) {
@@ -248,13 +180,11 @@ impl Softphone {
             return;
         }
         self.claim(&offer.session, &id);
-        let active = self.active_session.clone();
         let call = self.call_or_new(&id);
         if call.ending {
             self.decline(&offer, Reason::Gone);
         } else if call.is_ours() {
-            let shared = offer.reinvite && call.session.is_some() && call.session == active;
-            self.start_session(&id, offer, false, false, shared);
+            self.start_session(&id, offer, false, false, false);
         } else {
             match &mut call.pending {
                 // 6.3.2: the same call, under another session id.
@@ -301,7 +231,7 @@ impl Softphone {
         self.signal(Reply::Accept {
             session: session.clone(),
         });
-        let new = Session::new(id.clone(), &offer, eager).replacing(replacing);
+        let mut new = Session::new(id.clone(), &offer, eager).replacing(replacing);
         let info = new.info();
         // 6.5.4
         if offer.reinvite {
@@ -309,34 +239,32 @@ impl Softphone {
         } else {
             self.event(Event::SessionStarted(info));
         }
-        self.sessions.push(new);
-        // 6.5.5, 5.7: the ones the re-invite replaces.
-        let replaced: Vec<SessionId> = if offer.reinvite {
-            let same = |s: &&Session| s.id != session && self.carries(s, &id);
-            self.sessions
-                .iter()
-                .filter(same)
-                .map(|s| s.id.clone())
-                .collect()
+        // 6.5.5, 5.7. The SDK ends the old ones at once; here one that is connected goes on until this one is.
+        let (connected, dead) = if offer.reinvite {
+            self.replaced_by(&session, &id)
         } else {
-            Vec::new()
+            Default::default()
         };
-        let mut shared = shared;
-        for old in &replaced {
-            let reconnects = self.session(old).map_or(0, |old| old.reconnects);
-            if let Some(new) = self.session_mut(&session) {
-                new.reconnects = new.reconnects.max(reconnects + 1);
-            }
-            shared |= self.active_session.as_ref() == Some(old);
-            let moved = self.calls_of(old);
+        let old = connected.iter().chain(&dead);
+        let reconnects = old.filter_map(|old| Some(self.session(old)?.reconnects + 1));
+        new.reconnects = reconnects.max().unwrap_or(0);
+        let carrier = self.call(&id).and_then(|call| call.session.clone());
+        let carried = carrier.is_some_and(|carrier| connected.contains(&carrier));
+        if carried {
+            new.started.clear();
+        }
+        new.replaces = connected;
+        new.replaces.extend(dead.iter().cloned());
+        self.sessions.push(new);
+        for old in &dead {
             self.end_session(old, Reason::AlternativeSession, End::Local);
-            self.move_calls(moved, &session, false);
         }
         // 6.6.1
         if !self.line_appearance_one() && !offer.reinvite && !eager {
             self.hold_others(&id);
         }
         // 6.6.3
+        let mut shared = shared;
         let idle = self
             .active_session
             .clone()
@@ -370,7 +298,11 @@ impl Softphone {
         }
         // 6.6.5
         let call = self.call_or_new(&id);
-        let before = call.session.replace(session.clone());
+        let before = if carried {
+            None
+        } else {
+            call.session.replace(session.clone())
+        };
         call.accepted = true;
         call.boot = false;
         call.dismissed = false;
@@ -384,6 +316,20 @@ impl Softphone {
         self.note_connected(&id);
     }
 
+    /// The sessions a re-invite replaces: those that are connected, and the others.
+    fn replaced_by(
+        &self,
+        new: &SessionId,
+        id: &ConversationId,
+    ) -> (Vec<SessionId>, Vec<SessionId>) {
+        let old = self.sessions.iter();
+        let (connected, dead): (Vec<_>, Vec<_>) = old
+            .filter(|session| &session.id != new && self.carries(session, id))
+            .partition(|session| session.connection == ConnectionState::Connected);
+        let ids = |sessions: Vec<&Session>| sessions.into_iter().map(|s| s.id.clone()).collect();
+        (ids(connected), ids(dead))
+    }
+
     /// A remote candidate, or the end of them (`None`).
     pub(super) fn on_candidate(&mut self, session: &SessionId, candidate: Option<Candidate>) {
         let Some(now) = self.timers.now() else { return };
@@ -393,14 +339,7 @@ impl Softphone {
             self.media(session, command);
         } else if !self.is_refused(session) {
             // 6.13.6
-            let early = self.early.entry(session, now);
-            match candidate {
-                None => early.end = true,
-                Some(candidate) if early.candidates.len() < EARLY_CANDIDATES => {
-                    early.candidates.push(candidate);
-                }
-                Some(_) => {}
-            }
+            self.early.keep(session, candidate, now);
         }
     }
 
@@ -449,35 +388,5 @@ mod tests {
         let sdp = "v=0\r\na=ice-ufrag:u1\r\na=ice-pwd:p1\r\nm=audio 9 X 0\r\na=ice-ufrag:u2\r\na=ice-pwd:p2\r\n";
         assert_eq!(ice_credentials(sdp), Some(("u1".into(), "p1".into())));
         assert_eq!(ice_credentials("v=0\r\na=ice-ufrag:u1\r\n"), None);
-    }
-
-    #[test]
-    fn early_candidates_are_kept_for_ten_sessions_and_a_minute() {
-        let start = Instant::now();
-        let mut early = EarlyCandidates::default();
-        for n in 0..11 {
-            early.entry(&SessionId(n.to_string()), start).end = true;
-        }
-        assert!(early.take(&"0".into(), start).is_none(), "pushed out");
-        assert!(early.take(&"1".into(), start).is_some_and(|e| e.end));
-        assert!(early.take(&"1".into(), start).is_none(), "taken once");
-        assert!(
-            early.take(&"2".into(), start + EARLY_LIFE).is_none(),
-            "too old"
-        );
-    }
-
-    #[test]
-    fn a_repeated_reinvite_is_known_for_three_minutes_among_five() {
-        let start = Instant::now();
-        let mut seen = Reinvites::default();
-        assert!(seen.is_new("a", start));
-        assert!(!seen.is_new("a", start));
-        for other in ["b", "c", "d", "e", "f"] {
-            assert!(seen.is_new(other, start));
-        }
-        assert!(seen.is_new("a", start), "five others came since");
-        assert!(!seen.is_new("f", start + Duration::from_secs(179)));
-        assert!(seen.is_new("f", start + REINVITE_LIFE));
     }
 }

@@ -46,6 +46,19 @@ pub(super) enum Purpose {
     ActiveCalls { boot: bool, sequence: u64 },
 }
 
+impl Purpose {
+    /// Who waits for the outcome.
+    fn command(&self) -> Option<CommandId> {
+        match self {
+            Self::Place { command, .. }
+            | Self::WrapUpCodes { command }
+            | Self::WrapUp { command, .. } => Some(*command),
+            Self::Act { command, .. } | Self::Find { command, .. } => *command,
+            Self::Metadata | Self::Direction(_) | Self::Check(_) | Self::ActiveCalls { .. } => None,
+        }
+    }
+}
+
 impl Softphone {
     /// Sends a request.
     pub(super) fn request(&mut self, body: RestRequest, purpose: Purpose) {
@@ -78,6 +91,17 @@ impl Softphone {
             } => conversation == id,
             _ => false,
         })
+    }
+
+    /// What was asked for in the name of one user is not the next one's: a reply that still comes is ignored.
+    pub(super) fn forget_requests(&mut self) {
+        for (request, purpose) in std::mem::take(&mut self.requests) {
+            self.timers.stop(&Timer::Request(request));
+            if let Some(command) = purpose.command() {
+                let text = "the user has logged out; whether it was done is not known";
+                self.fail(command, SdkError::new(SdkErrorType::Generic, text));
+            }
+        }
     }
 
     /// A request's outcome.

@@ -41,6 +41,8 @@ pub(super) struct Session {
     pub quality: Quality,
     /// How many sessions re-invites have replaced by this one (5.7).
     pub reconnects: u32,
+    /// The ones it is to replace. They carry their calls until it is connected, so that nobody hears a gap (5.7).
+    pub replaces: Vec<SessionId>,
 }
 
 /// What trickles out.
@@ -77,6 +79,7 @@ impl Session {
             digits: VecDeque::new(),
             quality: Quality::default(),
             reconnects: 0,
+            replaces: Vec::new(),
         }
     }
 
@@ -202,6 +205,7 @@ impl Softphone {
         session.connection = state;
         let (peer, form) = (session.peer.clone(), session.form);
         let info = session.info();
+        let replaces = session.replaces.clone();
         match state {
             ConnectionState::Connected => {
                 self.timers.stop(&Timer::Connect(id.clone()));
@@ -212,6 +216,9 @@ impl Softphone {
                     to: peer,
                     form,
                 });
+                for old in replaces {
+                    self.end_session(&old, Reason::AlternativeSession, End::Local);
+                }
                 self.answer_mocked(id);
             }
             ConnectionState::Disconnected => {
@@ -250,7 +257,10 @@ impl Softphone {
             _ => Reason::MediaError,
         };
         self.end_session(id, reason, End::Local);
-        self.hang_up(&conversation);
+        let goes_on = |call: &super::call::Call| call.session.is_some();
+        if !self.call(&conversation).is_some_and(goes_on) {
+            self.hang_up(&conversation);
+        }
     }
 
     /// Ends a session. Each conversation that was told `sessionStarted` is told `sessionEnded`, once.
@@ -277,13 +287,33 @@ impl Softphone {
                 reason: EndReason { condition: reason },
             });
         }
+        let carried = self.calls_of(id);
+        let shared = self.active_session.as_ref() == Some(id);
         self.unlink(id);
-        if self.active_session.as_ref() == Some(id) {
+        if shared {
             // 6.6.3, 6.13.20.
             self.active_session = self
                 .persistent()
                 .then(|| self.sessions.first().map(|s| s.id.clone()))
                 .flatten();
+        }
+        self.hand_over(id, carried, shared);
+    }
+
+    /// 5.7: the session that is to replace this one carries its calls from now on, connected or not.
+    fn hand_over(&mut self, from: &SessionId, calls: Vec<ConversationId>, shared: bool) {
+        let mut heirs = self.sessions.iter_mut();
+        let Some(heir) = heirs.find(|session| session.replaces.contains(from)) else {
+            return;
+        };
+        heir.replaces.retain(|old| old != from);
+        let heir = heir.id.clone();
+        if shared {
+            self.active_session = Some(heir.clone());
+        }
+        self.move_calls(calls, &heir, false);
+        if !self.is_used(&heir) {
+            self.timers.start(Timer::Leftover(heir)); // The call ended meanwhile.
         }
     }
 
