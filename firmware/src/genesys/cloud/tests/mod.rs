@@ -3,6 +3,7 @@
 mod calls;
 mod failures;
 mod hands;
+mod leader;
 mod privacy;
 mod reconnects;
 mod stations;
