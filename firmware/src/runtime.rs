@@ -348,7 +348,10 @@ impl Runtime {
             station: station.as_ref().map(|station| station.name.clone()),
         };
         self.phone.handle(now, input);
-        match notices::of_station(station.as_ref()) {
+        if station.is_some() {
+            self.account.trouble = None;
+        }
+        match notices::of_station(station.as_ref(), self.account.trouble.clone()) {
             Some(notice) => self.notice(notice),
             None => self.notice_over(phone::NoticeArea::Station),
         }

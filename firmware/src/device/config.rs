@@ -71,6 +71,8 @@ pub struct CloudSection {
     pub eager_persistent_connection: EagerMode,
     /// Take the outbound calls placed by the agent's other clients too.
     pub take_all_outbound: bool,
+    /// Calls may go over IPv6 too.
+    pub ipv6: bool,
 }
 
 impl Default for CloudSection {
@@ -90,6 +92,7 @@ impl Default for CloudSection {
             report_statistics: false,
             eager_persistent_connection: EagerMode::Auto,
             take_all_outbound: false,
+            ipv6: false,
         }
     }
 }
@@ -440,6 +443,8 @@ eager_persistent_connection = "auto"
 # true: also take the calls that the agent places in another client, such as the browser. Whoever takes a call has its
 # sound, so then no other client may.
 take_all_outbound = false
+# true: a call's sound may go over IPv6 too. Off, as in Genesys's own client: its gateways are reached over IPv4.
+ipv6 = false
 
 [board]
 # "auto" (from the device tree; a PC is "desktop"), a board's name, or a path to a board file; with another

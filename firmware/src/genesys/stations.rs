@@ -74,14 +74,6 @@ pub enum StationTrouble {
         /// Which.
         station: StationSummary,
     },
-    /// The user is logged in at a desk phone of another kind, deliberately; it is not taken away from there.
-    #[error(
-        "calls ring at another phone of this user (of type {kind}): end the association there if they shall ring here"
-    )]
-    Elsewhere {
-        /// Its type.
-        kind: String,
-    },
     /// It was ours and somebody ended that. The phone does not fight for it.
     #[error("station {} was taken away from this phone: take it again if calls shall ring here", station.id)]
     TakenAway {

@@ -149,6 +149,9 @@ pub enum Notice {
     NoStation,
     StationTaken,
     StationNotWebRtc,
+    StationMissing,
+    StationUnknown,
+    StationsUnread,
     SoundMissing { device: String },
     SoundBusy { device: String },
     SoundTrouble { device: String },
@@ -181,7 +184,12 @@ impl Notice {
             Self::Connecting | Self::LoginNeeded | Self::CloudUnreachable | Self::TlsTrouble => {
                 NoticeArea::Cloud
             }
-            Self::NoStation | Self::StationTaken | Self::StationNotWebRtc => NoticeArea::Station,
+            Self::NoStation
+            | Self::StationTaken
+            | Self::StationNotWebRtc
+            | Self::StationMissing
+            | Self::StationUnknown
+            | Self::StationsUnread => NoticeArea::Station,
             Self::SoundMissing { .. } | Self::SoundBusy { .. } | Self::SoundTrouble { .. } => {
                 NoticeArea::Sound
             }
@@ -195,14 +203,7 @@ impl Notice {
 
     /// The trouble is that nobody is logged in, or that without that nothing more is known.
     pub(super) fn is_of_login(&self) -> bool {
-        matches!(
-            self,
-            Self::LoginNeeded
-                | Self::Connecting
-                | Self::NoStation
-                | Self::StationTaken
-                | Self::StationNotWebRtc
-        )
+        matches!(self, Self::LoginNeeded | Self::Connecting) || self.area() == NoticeArea::Station
     }
 
     /// Which of several is shown: the highest. First what the user must do, then what stops every call, then what
@@ -218,8 +219,11 @@ impl Notice {
             Self::SoundBusy { .. } => 5,
             Self::SoundTrouble { .. } => 4,
             Self::StationTaken => 3,
-            Self::StationNotWebRtc => 2,
-            Self::NoStation | Self::UpdateFailed { .. } | Self::UpdateUndone => 1,
+            Self::StationNotWebRtc | Self::StationMissing | Self::StationUnknown => 2,
+            Self::NoStation
+            | Self::StationsUnread
+            | Self::UpdateFailed { .. }
+            | Self::UpdateUndone => 1,
             Self::Connecting | Self::Updating { .. } | Self::UpdateWaiting => 0,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::calls::Call;
 use super::dial::Purpose;
-use super::io::{Notice, SoftKind};
+use super::io::{Notice, NoticeArea, SoftKind};
 use super::list::{List, ListKind};
 use super::machine::Phone;
 use super::screen::Front;
@@ -165,7 +165,7 @@ impl Phone {
             Front::Idle => {
                 let first = match self.trouble_in_front() {
                     Some(Notice::StationTaken) => Some(TakeBack),
-                    Some(Notice::NoStation | Notice::StationNotWebRtc) => Some(Stations),
+                    Some(trouble) if trouble.area() == NoticeArea::Station => Some(Stations),
                     _ => redial,
                 };
                 [first, dials, Some(Menu), Some(New)]

@@ -1,6 +1,6 @@
 //! Login and stations: what the cloud tells of them, and what display, page and keys want.
 
-use super::{Runtime, Wake};
+use super::{Runtime, Wake, notices};
 use crate::device::Private;
 use crate::genesys::id::StationId;
 use crate::genesys::{
@@ -8,7 +8,7 @@ use crate::genesys::{
 };
 use crate::panel::status::{ApiSpeedDial, ApiStation, LoginStatus};
 use crate::panel::{LoginReturn, Refusal, Request};
-use crate::phone::{self, Invitation, StationEntry, Wish};
+use crate::phone::{self, Invitation, Notice, StationEntry, Wish};
 use crate::softphone::{self, Command};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Instant;
@@ -27,6 +27,8 @@ pub(super) struct Account {
     link: Private,
     /// The station that was taken away.
     lost: Option<StationSummary>,
+    /// Why there is no station.
+    pub trouble: Option<Notice>,
     /// The stations as last listed.
     stations: Vec<StationSummary>,
 }
@@ -71,11 +73,13 @@ impl Runtime {
                 self.identity = None;
                 self.connected = false;
                 self.account.lost = None;
+                self.account.trouble = None;
                 self.account.stations.clear();
                 self.notice_over(phone::NoticeArea::Station);
             }
             CloudEvent::StationChoice(stations) => {
                 self.account.stations.clone_from(stations);
+                self.account.trouble = None;
                 self.notice(phone::Notice::NoStation);
                 self.show_stations(now);
                 let listed = self.api_stations();
@@ -83,13 +87,14 @@ impl Runtime {
             }
             CloudEvent::StationTrouble(trouble) => {
                 tracing::error!(%trouble, "calls will not ring here");
-                match trouble {
-                    StationTrouble::Taken { station } | StationTrouble::TakenAway { station } => {
-                        self.account.lost = Some(station.clone());
-                        self.notice(phone::Notice::StationTaken);
-                    }
-                    _ => self.notice(phone::Notice::NoStation),
+                if let StationTrouble::Taken { station } | StationTrouble::TakenAway { station } =
+                    trouble
+                {
+                    self.account.lost = Some(station.clone());
                 }
+                let notice = notices::of_trouble(trouble);
+                self.account.trouble = Some(notice.clone());
+                self.notice(notice);
             }
             _ => {}
         }
@@ -192,6 +197,7 @@ impl Runtime {
             }
             Fulfilled::Done(Wish::UseStation(_) | Wish::TakeStationBack) => {
                 self.account.lost = None;
+                self.account.trouble = None;
                 self.notice_over(phone::NoticeArea::Station);
             }
             Fulfilled::Done(_) => {}

@@ -1,7 +1,7 @@
 //! What the user has to know: which trouble of cloud, station and sound is which notice.
 
-use crate::genesys::CloudError;
 use crate::genesys::model::Station;
+use crate::genesys::{CloudError, StationTrouble};
 use crate::phone::Notice;
 use offhook_hal::audio::AudioError;
 
@@ -13,11 +13,22 @@ pub(super) fn of_cloud(error: &CloudError) -> Notice {
     }
 }
 
-pub(super) fn of_station(station: Option<&Station>) -> Option<Notice> {
+/// `trouble`: why there is none, if that is known.
+pub(super) fn of_station(station: Option<&Station>, trouble: Option<Notice>) -> Option<Notice> {
     match station {
-        None => Some(Notice::NoStation),
+        None => Some(trouble.unwrap_or(Notice::NoStation)),
         Some(station) if !station.is_webrtc() => Some(Notice::StationNotWebRtc),
         Some(_) => None,
+    }
+}
+
+pub(super) fn of_trouble(trouble: &StationTrouble) -> Notice {
+    match trouble {
+        StationTrouble::NoUser => Notice::NoStation,
+        StationTrouble::Missing => Notice::StationMissing,
+        StationTrouble::Unknown => Notice::StationUnknown,
+        StationTrouble::Taken { .. } | StationTrouble::TakenAway { .. } => Notice::StationTaken,
+        StationTrouble::Rest(_) => Notice::StationsUnread,
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) struct Peers {
     open: HashMap<SessionId, Open>,
     /// A cloud on this machine: candidates on loopback addresses are of use.
     loopback: bool,
+    ipv6: bool,
     frame_ms: u8,
     /// For TURN servers behind TLS; none when it cannot be set up, which the cloud's connection then reports.
     tls: Option<Arc<rustls::ClientConfig>>,
@@ -61,6 +62,7 @@ impl Peers {
             free: ports,
             open: HashMap::new(),
             loopback,
+            ipv6: config.cloud.ipv6,
             frame_ms: config.audio.frame_ms,
             tls,
             next_number: 0,
@@ -125,7 +127,7 @@ impl Peers {
             relay_only: ice.relay_only,
             tls: self.tls.clone(),
             loopback: self.loopback,
-            ipv6: false,
+            ipv6: self.ipv6,
             frame_ms: self.frame_ms,
         };
         let (verbs, wanted) = mpsc::unbounded_channel();

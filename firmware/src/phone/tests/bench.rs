@@ -486,6 +486,9 @@ fn notice(name: &str) -> Option<Notice> {
         "station" => Notice::NoStation,
         "station-taken" => Notice::StationTaken,
         "wrong-station" => Notice::StationNotWebRtc,
+        "station-missing" => Notice::StationMissing,
+        "station-unknown" => Notice::StationUnknown,
+        "stations-unread" => Notice::StationsUnread,
         "sound-missing" => Notice::SoundMissing {
             device: "hw:1".to_owned(),
         },
