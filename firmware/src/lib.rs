@@ -11,6 +11,8 @@ pub mod device;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod genesys;
+#[cfg(test)]
+mod layers;
 pub mod login;
 pub mod media;
 pub mod panel;

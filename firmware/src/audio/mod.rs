@@ -24,6 +24,7 @@ mod counters;
 mod engine;
 mod feedback;
 mod jitter;
+mod kind;
 mod mixer;
 mod oscillator;
 mod pipeline;
@@ -40,11 +41,12 @@ mod voice;
 #[cfg(test)]
 mod tests;
 
+pub use crate::device::choices::TonePlan;
 pub use engine::Engine;
 pub use feedback::Feedback;
+pub use kind::CodecKind;
 pub use pipeline::{AudioSetupError, Control, EngineConfig, Full, Levels, OpusConfig, pipeline};
 
-use crate::media::CodecKind;
 use std::time::Instant;
 
 /// Streams (sessions with media) at once. Four line keys, four calls.
@@ -211,19 +213,6 @@ pub enum Tone {
 /// A DTMF key (ITU-T Q.23): `0-9 * # A-D`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyTone(pub char);
-
-/// Tone plans.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TonePlan {
-    /// Precise tone plan.
-    #[default]
-    NorthAmerica,
-    /// BT.
-    UnitedKingdom,
-    /// ETSI, as in Germany.
-    ContinentalEurope,
-}
 
 /// A snapshot of the audio thread's counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

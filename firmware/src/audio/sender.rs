@@ -5,7 +5,7 @@ use super::feedback::{Adaptation, Tuning};
 use super::pipeline::OpusConfig;
 use super::ramp::{GATE_SAMPLES, Ramp, ms};
 use super::{EncodedFrame, Feedback, Frame};
-use crate::media::CodecKind;
+use crate::audio::CodecKind;
 use heapless::spsc::Producer;
 use offhook_hal::audio::PERIOD_FRAMES;
 

@@ -7,7 +7,7 @@ use super::pipeline::OpusConfig;
 use super::ramp::{GATE_SAMPLES, Ramp};
 use super::sender::Sender;
 use super::{EncodedFrame, Feedback, Frame, RtpPacket, StreamCounters};
-use crate::media::CodecKind;
+use crate::audio::CodecKind;
 use heapless::spsc::{Consumer, Producer};
 use offhook_hal::audio::PERIOD_FRAMES;
 use std::time::Instant;

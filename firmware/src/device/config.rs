@@ -1,8 +1,7 @@
 //! The configuration file: every key has a default and a line of help.
 
+use super::choices::{EagerMode, TonePlan};
 use super::dialing::{self, Prefix, SpeedDial};
-use crate::audio::TonePlan;
-use crate::softphone::EagerMode;
 use offhook_hal::audio::{CaptureSpec, PlaybackSpec};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;

@@ -1,5 +1,6 @@
 //! Device services: configuration, state files, log, secrets of the local API, cryptography provider, the word to
 //! systemd; and the wrapper that keeps private text out of logs.
+pub mod choices;
 pub mod config;
 pub mod crypto;
 pub mod dialing;

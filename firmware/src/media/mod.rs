@@ -20,6 +20,7 @@ mod url;
 pub use names::prefetch;
 pub use peer::{EventSink, Peer};
 
+pub use crate::audio::CodecKind;
 use crate::device::Private;
 use rustls::ClientConfig;
 use serde::Serialize;
@@ -66,18 +67,6 @@ pub enum ConnectionState {
     Disconnected,
     Failed,
     Closed,
-}
-
-/// A codec as negotiated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CodecKind {
-    /// RFC 6716, RFC 7587; 48 kHz.
-    Opus,
-    /// G.711 mu-law, 8 kHz.
-    Pcmu,
-    /// G.711 A-law, 8 kHz.
-    Pcma,
 }
 
 /// What offer and answer agreed on; raised after every answer.

@@ -48,6 +48,7 @@ mod wrap_up;
 mod tests;
 
 use crate::device::Private;
+pub use crate::device::choices::EagerMode;
 use crate::genesys::CloudEvent;
 use crate::genesys::id::{ConversationId, ParticipantId, SessionId};
 use crate::genesys::rest::{
@@ -310,19 +311,6 @@ impl Default for SoftphoneConfig {
             media_handling: MediaHandling::StandardMedia,
         }
     }
-}
-
-/// What to do with a propose that sets up the persistent connection ahead of the first call (6.3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EagerMode {
-    /// Take it silently.
-    #[default]
-    Auto,
-    /// Only tell (`pendingSession`).
-    Event,
-    /// Ignore it.
-    None,
 }
 
 /// Which proposals this client takes note of (6.3, 6.13.24).

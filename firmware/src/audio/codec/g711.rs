@@ -3,7 +3,7 @@
 use super::concealer::Concealer;
 use super::resample::{Decimator, Interpolator, RATIO};
 use super::{Decode, MAX_PACKET_SAMPLES, Payload};
-use crate::media::CodecKind;
+use crate::audio::CodecKind;
 
 /// Samples at 8 kHz in the longest packet.
 const MAX_NARROW: usize = MAX_PACKET_SAMPLES / RATIO;

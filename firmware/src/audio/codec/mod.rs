@@ -8,7 +8,7 @@ mod resample;
 use super::MAX_PAYLOAD_BYTES;
 use super::feedback::Tuning;
 use super::pipeline::OpusConfig;
-use crate::media::CodecKind;
+use crate::audio::CodecKind;
 
 /// Longest packet there is, samples at 48 kHz: 120 ms (RFC 6716, 2.1.4). A longer G.711 payload is refused.
 pub const MAX_PACKET_SAMPLES: usize = 5760;

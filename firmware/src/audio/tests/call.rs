@@ -2,9 +2,9 @@
 
 use super::measure::{biggest_step, level_db, longest_gap, peaks, sine};
 use super::rig::{Call, Network};
+use crate::audio::CodecKind::{self, Opus, Pcma, Pcmu};
 use crate::audio::codec::{Decode, Decoder, MAX_PACKET_SAMPLES};
 use crate::audio::ramp::ms;
-use crate::media::CodecKind::{self, Opus, Pcma, Pcmu};
 use std::f32::consts::TAU;
 
 const KINDS: [CodecKind; 3] = [Opus, Pcmu, Pcma];

@@ -2,9 +2,9 @@
 
 use super::measure::{biggest_step, level_db, rms, sine};
 use super::rig::{Call, Network, Phone, SILENCE};
+use crate::audio::CodecKind;
 use crate::audio::ramp::ms;
 use crate::audio::{AudioCommand, EngineConfig, KeyTone, Tone, TonePlan};
-use crate::media::CodecKind;
 use offhook_hal::audio::{PERIOD_FRAMES, Period};
 use std::time::Instant;
 

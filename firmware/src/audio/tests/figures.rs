@@ -2,9 +2,9 @@
 
 use super::measure::{level_db, sine, tone_residual};
 use super::rig::{Call, Network};
+use crate::audio::CodecKind::Opus;
 use crate::audio::ramp::ms;
 use crate::audio::{AudioCommand, EngineConfig, OpusConfig, SoundPath};
-use crate::media::CodecKind::Opus;
 
 /// Bit rate at which the codec is transparent, so that the rest is judged.
 fn transparent() -> EngineConfig {

@@ -1,10 +1,10 @@
 //! Two phones and a network between them, without time: each step of the loop is 10 ms.
 
 use super::measure::Random;
+use crate::audio::CodecKind;
 use crate::audio::{
     AudioCommand, Control, EncodedFrame, Engine, EngineConfig, RtpPacket, StreamPort, pipeline,
 };
-use crate::media::CodecKind;
 use offhook_hal::audio::{PERIOD_FRAMES, Period};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -3,8 +3,8 @@
 
 use super::measure::Random;
 use super::rig::{Call, Network};
+use crate::audio::CodecKind::{self, Opus, Pcma, Pcmu};
 use crate::audio::ramp::ms;
-use crate::media::CodecKind::{self, Opus, Pcma, Pcmu};
 use realfft::RealFftPlanner;
 
 const FOLDER: &str = "/usr/share/sounds/alsa";

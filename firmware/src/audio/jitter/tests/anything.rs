@@ -1,9 +1,9 @@
 //! Whatever comes off the wire, the buffer neither panics nor plays what is no sound.
 
 use super::super::JitterBuffer;
+use crate::audio::CodecKind;
 use crate::audio::codec::{Decoder, Payload, samples_per_tick};
 use crate::audio::{Frame, RtpPacket};
-use crate::media::CodecKind;
 use offhook_hal::audio::PERIOD_FRAMES;
 use proptest::collection::vec;
 use proptest::prelude::*;
