@@ -8,9 +8,8 @@ OFFHOOK_FILES = "cross/qemu-gpio"
 inherit offhook_source module
 
 S = "${UNPACKDIR}/${BP}/cross/qemu-gpio"
-EXTRA_OEMAKE += "-C ${STAGING_KERNEL_BUILDDIR} M=${S}"
-# The kernel's own makefile installs, too.
-MODULES_INSTALL_TARGET = "modules_install"
+# The kernel's own makefile builds and installs.
+EXTRA_OEMAKE += "-C ${STAGING_KERNEL_DIR} M=${S}"
 
 do_install:append() {
     cp -R --no-preserve=ownership "${S}/rootfs/." "${D}/"

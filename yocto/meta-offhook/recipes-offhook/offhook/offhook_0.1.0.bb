@@ -67,4 +67,4 @@ FILES:${PN} += "${nonarch_libdir}"
 SYSTEMD_SERVICE:${PN} = "offhook.service offhook-judge.timer offhook-restart.path"
 
 # Trust anchors, and the time zones that the display's clock and the call list go by.
-RDEPENDS:${PN} += "ca-certificates tzdata-core"
+RDEPENDS:${PN} += "ca-certificates tzdata"
