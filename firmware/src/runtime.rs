@@ -19,6 +19,7 @@ pub use start::{RuntimeError, cloud_config, login_config, sound_specs, token_sou
 
 use crate::audio::AudioCommand;
 use crate::device::config::Config;
+use crate::device::store;
 use crate::device::update::Updater;
 use crate::genesys::id::SessionId;
 use crate::genesys::rest::{RestError, RestReply};
@@ -281,7 +282,10 @@ impl Runtime {
             }
             Wake::Fulfilled(done) => self.fulfilled(now, done),
             Wake::Update(event) => self.update_event(now, event),
-            Wake::Minute(time) => self.phone.handle(now, phone::Input::Clock(time)),
+            Wake::Minute(time) => {
+                self.phone.handle(now, phone::Input::Clock(time));
+                self.look_at_state();
+            }
             Wake::Stop => return false,
         }
         true
@@ -316,7 +320,8 @@ impl Runtime {
             CloudEvent::Failed { error, retry_in } => {
                 tracing::error!(%error, ?retry_in, "the cloud cannot be used");
                 self.connected = false;
-                self.notice(notices::of_cloud(error));
+                let clock = std::time::SystemTime::now();
+                self.notice(notices::of_cloud(error, clock, update::has_network()));
             }
             CloudEvent::IceServers(ice) => {
                 self.ice.clone_from(ice);
@@ -376,6 +381,17 @@ impl Runtime {
             sound::Outcome::Running => self.notice_over(phone::NoticeArea::Sound),
             sound::Outcome::Trouble(notice) => self.notice(notice),
             sound::Outcome::Nothing => {}
+        }
+    }
+
+    /// Each minute, and at the start: a full card is told before something is lost.
+    fn look_at_state(&mut self) {
+        match store::room(&self.config.state.dir) {
+            Ok(()) => self.notice_over(phone::NoticeArea::State),
+            Err(error) => {
+                tracing::error!(%error, "nothing can be kept across a restart");
+                self.notice(phone::Notice::StateTrouble);
+            }
         }
     }
 

@@ -28,8 +28,15 @@ pub fn api_key(dir: &Path) -> io::Result<Private> {
         let _ = write!(key, "{byte:02x}");
         key
     });
-    replace(&path, key.as_bytes())?;
+    keep(&path, key.as_bytes());
     Ok(Private::new(key))
+}
+
+/// A phone with a full card works, with another key after the next start.
+fn keep(path: &Path, bytes: &[u8]) {
+    if let Err(error) = replace(path, bytes) {
+        tracing::error!(file = %path.display(), %error, "it cannot be kept: after a restart there will be another one");
+    }
 }
 
 /// The API's own certificate and key, PEM: read from `dir`, or made for `names`.
@@ -45,8 +52,8 @@ pub fn api_certificate(dir: &Path, names: Vec<String>) -> io::Result<(String, Pr
         return Ok((certificate, Private::new(key)));
     }
     let made = rcgen::generate_simple_self_signed(names).map_err(io::Error::other)?;
-    replace(&key, made.signing_key.serialize_pem().as_bytes())?;
-    replace(&certificate, made.cert.pem().as_bytes())?;
+    keep(&key, made.signing_key.serialize_pem().as_bytes());
+    keep(&certificate, made.cert.pem().as_bytes());
     Ok((
         made.cert.pem(),
         Private::new(made.signing_key.serialize_pem()),
@@ -69,6 +76,15 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    /// Without it the phone did not start at all on a full card.
+    #[test]
+    fn what_cannot_be_kept_serves_until_the_next_start() {
+        let gone = Path::new("/proc/nowhere");
+        let first = api_key(gone).unwrap();
+        assert_ne!(api_key(gone).unwrap(), first);
+        assert!(api_certificate(gone, vec!["phone.local".into()]).is_ok());
     }
 
     #[test]

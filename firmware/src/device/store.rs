@@ -180,6 +180,21 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<Metadata> {
     file.metadata()
 }
 
+/// Less than this is full: what the phone keeps has to fit twice, because a file is written beside the old one.
+const ROOM: u64 = 32 * 1024;
+
+/// Whether anything can be written into `folder`; without writing, which would wear the card out.
+pub fn room(folder: &Path) -> io::Result<()> {
+    let found = rustix::fs::statvfs(folder)?;
+    if found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
+        return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+    }
+    if found.f_bavail.saturating_mul(found.f_frsize) < ROOM {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::Store;
@@ -211,6 +226,15 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let names = fs::read_dir(folder.path()).expect("a folder").count();
         assert_eq!(names, 1, "no file is left beside it");
+    }
+
+    #[test]
+    fn there_is_room_or_it_is_said_why_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        super::room(folder.path()).expect("room");
+        let error = super::room(std::path::Path::new("/proc")).expect_err("no disk");
+        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+        super::room(&folder.path().join("missing")).expect_err("no folder");
     }
 
     #[test]

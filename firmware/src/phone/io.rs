@@ -152,13 +152,29 @@ pub enum Notice {
     StationMissing,
     StationUnknown,
     StationsUnread,
-    SoundMissing { device: String },
-    SoundBusy { device: String },
-    SoundTrouble { device: String },
+    SoundMissing {
+        device: String,
+    },
+    SoundBusy {
+        device: String,
+    },
+    SoundTrouble {
+        device: String,
+    },
     KeysTrouble,
-    Updating { percent: u8 },
+    /// There is no way out of this machine: no cable, no address.
+    NoNetwork,
+    /// The clock stands in the past, so no certificate can be right.
+    ClockUnset,
+    /// The state partition is full or cannot be written.
+    StateTrouble,
+    Updating {
+        percent: u8,
+    },
     UpdateWaiting,
-    UpdateFailed { reason: &'static str },
+    UpdateFailed {
+        reason: &'static str,
+    },
     UpdateUndone,
 }
 
@@ -173,6 +189,8 @@ pub enum NoticeArea {
     Sound,
     /// Keys, hook switch and lamps.
     Keys,
+    /// What is kept across a restart.
+    State,
     /// Updates of the phone.
     Update,
 }
@@ -181,9 +199,12 @@ impl Notice {
     /// What it is about.
     pub fn area(&self) -> NoticeArea {
         match self {
-            Self::Connecting | Self::LoginNeeded | Self::CloudUnreachable | Self::TlsTrouble => {
-                NoticeArea::Cloud
-            }
+            Self::Connecting
+            | Self::LoginNeeded
+            | Self::CloudUnreachable
+            | Self::TlsTrouble
+            | Self::NoNetwork
+            | Self::ClockUnset => NoticeArea::Cloud,
             Self::NoStation
             | Self::StationTaken
             | Self::StationNotWebRtc
@@ -194,6 +215,7 @@ impl Notice {
                 NoticeArea::Sound
             }
             Self::KeysTrouble => NoticeArea::Keys,
+            Self::StateTrouble => NoticeArea::State,
             Self::Updating { .. }
             | Self::UpdateWaiting
             | Self::UpdateFailed { .. }
@@ -211,10 +233,11 @@ impl Notice {
     pub(super) fn importance(&self) -> u8 {
         match self {
             // Without keys the user can do nothing else either.
-            Self::KeysTrouble => 10,
-            Self::LoginNeeded => 9,
-            Self::TlsTrouble => 8,
-            Self::CloudUnreachable => 7,
+            Self::KeysTrouble => 11,
+            Self::LoginNeeded => 10,
+            Self::StateTrouble => 9,
+            Self::TlsTrouble | Self::ClockUnset => 8,
+            Self::CloudUnreachable | Self::NoNetwork => 7,
             Self::SoundMissing { .. } => 6,
             Self::SoundBusy { .. } => 5,
             Self::SoundTrouble { .. } => 4,

@@ -184,6 +184,9 @@ struct Notices {
     sound_busy: (&'static str, &'static str),
     sound_trouble: (&'static str, &'static str),
     keys_trouble: (&'static str, &'static str),
+    no_network: (&'static str, &'static str),
+    clock_unset: (&'static str, &'static str),
+    state_trouble: (&'static str, &'static str),
     updating: (&'static str, &'static str),
     update_waiting: (&'static str, &'static str),
     update_failed: (&'static str, &'static str),
@@ -358,6 +361,9 @@ pub(super) static ENGLISH: Strings = Strings {
         sound_busy: ("No sound", "In use elsewhere: "),
         sound_trouble: ("No sound", "Does not work: "),
         keys_trouble: ("Keys do not work", "Trying again; run offhook check"),
+        no_network: ("No network", "Check the cable; no address yet"),
+        clock_unset: ("Time not known", "Waiting for it from the network"),
+        state_trouble: ("Nothing is kept", "The card is full or read-only"),
         updating: ("Updating", "You can make calls; done: "),
         update_waiting: ("Update ready", "Restarts when nobody calls"),
         update_failed: ("No update", ""),
@@ -385,6 +391,9 @@ impl Strings {
             Notice::SoundBusy { device } => (words.sound_busy, device.as_str()),
             Notice::SoundTrouble { device } => (words.sound_trouble, device.as_str()),
             Notice::KeysTrouble => (words.keys_trouble, ""),
+            Notice::NoNetwork => (words.no_network, ""),
+            Notice::ClockUnset => (words.clock_unset, ""),
+            Notice::StateTrouble => (words.state_trouble, ""),
             Notice::Updating { percent } => {
                 percents = format!("{percent} %");
                 (words.updating, percents.as_str())

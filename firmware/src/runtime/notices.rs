@@ -4,11 +4,19 @@ use crate::genesys::model::Station;
 use crate::genesys::{CloudError, StationTrouble};
 use crate::phone::Notice;
 use offhook_hal::audio::AudioError;
+use std::time::{Duration, SystemTime};
 
-pub(super) fn of_cloud(error: &CloudError) -> Notice {
+/// A clock before 2026 has not been set since the power came: no phone is older than this. (A Raspberry Pi has no clock
+/// of its own.)
+const CLOCK_FLOOR: Duration = Duration::from_hours(20_454 * 24);
+
+/// `now` by the wall clock; whether there `is_network`.
+pub(super) fn of_cloud(error: &CloudError, now: SystemTime, is_network: bool) -> Notice {
     match error {
         CloudError::InvalidToken { .. } | CloudError::Token(_) => Notice::LoginNeeded,
+        CloudError::Tls { .. } if now < SystemTime::UNIX_EPOCH + CLOCK_FLOOR => Notice::ClockUnset,
         CloudError::Tls { .. } => Notice::TlsTrouble,
+        _ if !is_network => Notice::NoNetwork,
         _ => Notice::CloudUnreachable,
     }
 }
@@ -49,5 +57,31 @@ pub(super) fn of_sound(error: &AudioError) -> Notice {
         _ => Notice::SoundTrouble {
             device: String::new(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_learns_what_keeps_the_cloud_away() {
+        let tls = || CloudError::Tls {
+            host: "h".into(),
+            detail: "not valid yet".into(),
+        };
+        let unreachable = || CloudError::Config { detail: "d".into() };
+        let (long_ago, today) = (Duration::from_hours(30), Duration::from_hours(21_000 * 24));
+        for (error, clock, is_network, expected) in [
+            (tls(), long_ago, true, Notice::ClockUnset),
+            (tls(), CLOCK_FLOOR, true, Notice::TlsTrouble),
+            (tls(), today, true, Notice::TlsTrouble),
+            (unreachable(), today, true, Notice::CloudUnreachable),
+            (unreachable(), today, false, Notice::NoNetwork),
+            (unreachable(), long_ago, true, Notice::CloudUnreachable),
+        ] {
+            let now = SystemTime::UNIX_EPOCH + clock;
+            assert_eq!(of_cloud(&error, now, is_network), expected, "{error}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The phone's program itself, as a device starts it.
 #![forbid(unsafe_code)]
 
+mod bad_input;
 mod idle;
 mod process;
 mod service;

@@ -8,13 +8,13 @@ use std::process::Stdio;
 use std::time::Duration;
 
 /// systemd in the phone's environment: patience of one second.
-struct Systemd(UnixDatagram);
+pub struct Systemd(UnixDatagram);
 
 /// No pet for so long, and the phone counts as stuck: with this patience it says three times a second that it is alive.
 const MISSED: Duration = Duration::from_secs(4);
 
 impl Systemd {
-    fn new(dir: &Path) -> Self {
+    pub fn new(dir: &Path) -> Self {
         let socket = UnixDatagram::bind(dir.join("notify")).expect("a socket");
         socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         Self(socket)
@@ -38,7 +38,7 @@ impl Systemd {
         Some(String::from_utf8_lossy(&message[..length]).into_owned())
     }
 
-    fn wait_for(&self, expected: &str) {
+    pub fn wait_for(&self, expected: &str) {
         wait_for(expected, || {
             self.hear(PATIENCE)
                 .is_some_and(|heard| heard.trim() == expected)
