@@ -44,6 +44,25 @@ impl Recording {
         longest
     }
 
+    /// From the first to the last time these frequencies sound: the longest silence within, in ms (steps of 10).
+    pub fn longest_gap_ms(&self, hz: &[f32]) -> usize {
+        let windows: Vec<bool> = self
+            .0
+            .chunks_exact(WINDOW)
+            .map(|window| is_tone(window, hz))
+            .collect();
+        let first = windows.iter().position(|tone| *tone).unwrap_or(0);
+        let last = windows.iter().rposition(|tone| *tone).unwrap_or(0);
+        let (mut longest, mut running) = (0, 0);
+        for period in self.0[first * WINDOW..(last + 1) * WINDOW].chunks_exact(WINDOW / 10) {
+            // Half a per mille of full scale is far below any tone.
+            let silent = period.iter().all(|sample| sample.unsigned_abs() < 16);
+            running = if silent { running + 10 } else { 0 };
+            longest = longest.max(running);
+        }
+        longest
+    }
+
     /// RMS level in dBFS (a full-scale sine is -3); -120 for silence.
     pub fn level_dbfs(&self) -> f64 {
         let sum: f64 = self.0.iter().map(|sample| f64::from(*sample).powi(2)).sum();
@@ -106,5 +125,16 @@ mod tests {
         assert!(!dial.has_tone(&[350.0], 100));
         assert!(!tones(&[440.0], 500).has_tone(&[350.0, 440.0], 100));
         assert!(!Recording(vec![0; RATE_HZ]).has_tone(&[440.0], 100));
+    }
+
+    #[test]
+    fn a_gap_in_a_tone_is_measured() {
+        let mut heard = vec![0; RATE_HZ / 2];
+        heard.extend(tones(&[440.0], 500).0);
+        assert_eq!(Recording(heard.clone()).longest_gap_ms(&[440.0]), 0);
+        heard.extend(vec![0; RATE_HZ * 130 / 1000]);
+        heard.extend(tones(&[440.0], 500).0);
+        heard.extend(vec![0; RATE_HZ]);
+        assert_eq!(Recording(heard).longest_gap_ms(&[440.0]), 130);
     }
 }

@@ -18,6 +18,8 @@ pub struct PhoneOptions {
     pub microphone: Option<PathBuf>,
     /// Changes to the configuration.
     pub change: Option<fn(&mut Config)>,
+    /// Trust anchors beside the simulator's, PEM.
+    pub trust: String,
 }
 
 /// A running phone.
@@ -33,10 +35,17 @@ impl Phone {
     /// Starts a phone for `user`; does not wait for the cloud.
     pub async fn start(sim: &Simulator, user: &SimUser, options: PhoneOptions) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let token_file = dir.path().join("token");
+        let config = Self::config(dir.path(), sim, user, &options);
+        Self::run(dir, config).await
+    }
+
+    /// The configuration of a phone for `user` that keeps its files in `dir`.
+    pub fn config(dir: &Path, sim: &Simulator, user: &SimUser, options: &PhoneOptions) -> Config {
+        let token_file = dir.join("token");
         std::fs::write(&token_file, &user.token).expect("the token can be written");
-        let ca_file = dir.path().join("ca.pem");
-        std::fs::write(&ca_file, sim.ca_pem()).expect("the CA can be written");
+        let ca_file = dir.join("ca.pem");
+        let trust = format!("{}{}", sim.ca_pem(), options.trust);
+        std::fs::write(&ca_file, trust).expect("the CA can be written");
         let mut config = Config::default();
         config.cloud.environment = sim.rest_url();
         config.cloud.streaming = sim.streaming_url();
@@ -45,15 +54,16 @@ impl Phone {
         config.board.name = "desktop".into();
         config.audio.capture = options
             .microphone
+            .as_ref()
             .map_or("silence".into(), |file| format!("wav:{}", file.display()));
-        config.audio.playback = format!("wav:{}", ear_file(&dir).display());
+        config.audio.playback = format!("wav:{}", ear_file(dir).display());
         config.api.listen = ([127, 0, 0, 1], 0).into();
-        config.state.dir = dir.path().join("state");
+        config.state.dir = dir.join("state");
         config.log.level = LogLevel::Trace;
         if let Some(change) = options.change {
             change(&mut config);
         }
-        Self::run(dir, config).await
+        config
     }
 
     async fn run(dir: TempDir, config: Config) -> Self {
@@ -93,7 +103,7 @@ impl Phone {
     /// Stops it and gives back what its ear heard.
     pub fn stop(mut self) -> Recording {
         self.join();
-        Recording::read(&ear_file(&self.dir))
+        Recording::read(&ear_file(self.dir.path()))
     }
 
     fn join(&mut self) {
@@ -113,8 +123,8 @@ impl Drop for Phone {
     }
 }
 
-fn ear_file(dir: &TempDir) -> PathBuf {
-    dir.path().join("ear.wav")
+fn ear_file(dir: &Path) -> PathBuf {
+    dir.join("ear.wav")
 }
 
 fn text(path: &Path) -> String {

@@ -2,6 +2,7 @@
 
 use offhook_cloudsim::gateway::Direction;
 use offhook_cloudsim::spec::{Form, InboundSpec};
+use offhook_tests::ear::Recording;
 use offhook_tests::{PATIENCE, PhoneOptions, Rig, calls};
 
 async fn talking(form: Form) -> (Rig, String) {
@@ -16,15 +17,19 @@ async fn talking(form: Form) -> (Rig, String) {
     (rig, call)
 }
 
+/// The longest silence the ear may hear when a session takes the place of another, ms. The new one is up before the old
+/// one ends; what is left is its first packets and the jitter buffer's first filling.
+const GAP_MS: usize = 200;
+
 /// Once more sound, one session, no end; then hangs up.
-async fn goes_on(rig: Rig, call: &str, what: &str) {
+async fn goes_on(rig: Rig, call: &str, what: &str) -> Recording {
     rig.sound_goes_on(call).await;
     assert_eq!(rig.phone.api.count("sessionStarted"), 1, "{what}");
     let status = rig.phone.api.status().await;
     assert_eq!(calls(&status).count(), 1, "{what}: {status}");
     rig.hang_up(call).await;
     rig.no_call().await;
-    rig.end().await;
+    rig.end().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +58,10 @@ async fn a_re_invite_replaces_the_session_and_the_call_goes_on() {
             })
         })
         .await;
-    goes_on(rig, &call, "re-invite").await;
+    let ear = goes_on(rig, &call, "re-invite").await;
+    let gap = ear.longest_gap_ms(&[440.0]);
+    println!("the ear heard nothing for {gap} ms while the session was replaced");
+    assert!(gap <= GAP_MS, "{gap} ms");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! A real TURN server (Debian's coturn), on ports of its own.
 
+use offhook_cloudsim::spec::TurnServer;
 use offhook_tests::PATIENCE;
 use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
@@ -91,6 +92,21 @@ impl Coturn {
             "tcp" => format!("turn:{host}:{}?transport=tcp", self.port),
             "tls" => format!("turns:{host}:{}?transport=tcp", self.tls_port),
             other => panic!("no carrier {other}"),
+        }
+    }
+
+    /// The same, as service discovery tells of it.
+    pub fn service(&self, carrier: &str) -> TurnServer {
+        TurnServer {
+            host: self.address.to_string(),
+            port: if carrier == "tls" {
+                self.tls_port
+            } else {
+                self.port
+            },
+            transport: carrier.into(),
+            username: USER.into(),
+            password: PASSWORD.into(),
         }
     }
 

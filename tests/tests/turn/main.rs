@@ -3,6 +3,7 @@
 
 mod call;
 mod coturn;
+mod front_door;
 mod walled;
 
 use call::{Call, soon};

@@ -1,5 +1,6 @@
 //! What a phone says to a gateway, and whether it may say it now.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::session::Stage;
@@ -351,6 +352,17 @@ impl Engine {
                 return;
             };
             session.candidates_in += 1;
+            // Off by default in the client (genesys-protocol 5.3).
+            if is_ipv6_host(&candidate) && !session.leg.ipv6 {
+                self.violate(
+                    user,
+                    ViolationKind::BadCandidate,
+                    format!("session {id}: host candidates are dotted IPv4 addresses: {candidate}"),
+                );
+            }
+            let Some(session) = self.sessions.get_mut(id) else {
+                return;
+            };
             if session.leg.unreachable {
                 continue;
             }
@@ -396,6 +408,13 @@ fn without_candidates(sdp: &str) -> String {
     lines
         .filter(|line| !line.starts_with("a=candidate:"))
         .collect()
+}
+
+fn is_ipv6_host(candidate: &str) -> bool {
+    let words: Vec<&str> = candidate.split(' ').collect();
+    let host = words.get(7) == Some(&"host");
+    let address = words.get(4).map(|address| address.parse::<IpAddr>());
+    host && matches!(address, Some(Ok(IpAddr::V6(_))))
 }
 
 /// What is wrong with an answer, by RFC 8829 section 5.3 and genesys-protocol 5.6.

@@ -27,6 +27,8 @@ pub struct LegConfig {
     pub unreachable: bool,
     /// What the gateway's packets go through on their way to the phone; unless given, they arrive as they are sent.
     pub network: Option<Network>,
+    /// The gateway has IPv6 addresses only, and so the phone may send IPv6 host candidates.
+    pub ipv6: bool,
     /// Something to be wrong with the offer, for tests of bad input.
     pub sdp_quirk: Option<SdpQuirk>,
     /// `a=setup` of the offer: [`Setup::Actpass`] unless a test wants another.
@@ -43,6 +45,7 @@ impl Default for LegConfig {
             expected_loss_percent: 0,
             unreachable: false,
             network: None,
+            ipv6: false,
             sdp_quirk: None,
             setup: Setup::Actpass,
         }

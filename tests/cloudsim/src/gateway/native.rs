@@ -38,6 +38,7 @@ use super::send::Sender;
 /// Where candidates come from: every interface (a wildcard stands for each but loopback), and
 /// loopback, because everything may run on one machine.
 const BIND: [&str; 2] = ["0.0.0.0:0", "127.0.0.1:0"];
+const BIND_IPV6: [&str; 2] = ["[::]:0", "[::1]:0"];
 
 /// A peer, its media task and what they share.
 pub(super) struct Native {
@@ -317,7 +318,7 @@ async fn build(config: &LegConfig, tap: Tap, handler: Handler) -> Result<Arc<dyn
         .with_setting_engine(settings)
         .with_interceptor_registry(registry)
         .with_handler(Arc::new(handler))
-        .with_udp_addrs(BIND.to_vec())
+        .with_udp_addrs(if config.ipv6 { BIND_IPV6 } else { BIND }.to_vec())
         .build()
         .await
         .context("making the gateway's peer")?;

@@ -100,6 +100,18 @@ impl Handle {
         })
     }
 
+    /// The connection that leads in alerting (genesys-protocol 7.1).
+    ///
+    /// # Errors
+    /// If there is no such user.
+    pub fn alerting_leader(&self, who: &str) -> Result<Option<String>> {
+        self.cloud.with(|world| {
+            let id = find(world, who)?;
+            let user = world.directory.user(&id);
+            Ok(user.and_then(|user| user.alerting_leader.clone()))
+        })
+    }
+
     /// Another of a user's clients takes the lead in alerting (genesys-protocol 7.1); `None`:
     /// some client nobody knows.
     ///

@@ -413,6 +413,22 @@ fn a_late_propose_follows_a_call_that_rang_by_its_event() {
 }
 
 #[test]
+fn ipv6_host_candidates_are_only_for_a_gateway_that_has_ipv6() {
+    for ipv6 in [false, true] {
+        let mut rig = Rig::new(Form::SdpOverXmpp);
+        let call = ring_as(&mut rig, &facts(1, true), 440, |spec| spec.leg.ipv6 = ipv6);
+        rig.take(&call);
+        let candidate = "candidate:2 1 udp 1 2001:db8::2 5 typ host".to_owned();
+        rig.says(
+            &call,
+            SignalKind::Candidates(Form::SdpOverXmpp, vec![(candidate, "audio".into())]),
+        );
+        let told = rig.seen().join("\n").contains("dotted IPv4");
+        assert_eq!(told, !ipv6);
+    }
+}
+
+#[test]
 fn nothing_comes_of_an_unreachable_leg() {
     let mut rig = Rig::new(Form::SdpOverXmpp);
     let call = ring_as(&mut rig, &facts(1, true), 440, |spec| {
