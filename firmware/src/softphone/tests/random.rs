@@ -6,7 +6,7 @@ use super::script::{World, ready};
 use super::values::{OTHER, OWN, status_error};
 use crate::genesys::CloudEvent;
 use crate::genesys::id::{ConversationId, SessionId};
-use crate::genesys::model::Conversation;
+use crate::genesys::model::{CallState, Conversation};
 use crate::genesys::rest::{ParticipantPatch, RestReply, RestRequest};
 use crate::genesys::signal::{Candidate, Reason, Signal};
 use crate::media::{ConnectionState, MediaError, PeerEvent};
@@ -32,8 +32,10 @@ struct Judge {
     legs: BTreeSet<ConversationId>,
     started: BTreeMap<(SessionId, ConversationId), i32>,
     shown: BTreeSet<ConversationId>,
-    /// Whether the cloud's last word on a conversation was its end.
-    ended: BTreeMap<ConversationId, bool>,
+    /// The cloud's last word on each conversation.
+    told: BTreeMap<ConversationId, CallState>,
+    /// What the last `conversationUpdate` said is going on.
+    current: BTreeSet<ConversationId>,
     reinvites: bool,
 }
 
@@ -51,7 +53,8 @@ impl Judge {
             legs: BTreeSet::new(),
             started: BTreeMap::new(),
             shown: BTreeSet::new(),
-            ended: BTreeMap::new(),
+            told: BTreeMap::new(),
+            current: BTreeSet::new(),
             reinvites,
         }
     }
@@ -62,14 +65,14 @@ impl Judge {
         self.judge_holds(&outputs);
         self.judge(outputs);
         self.judge_digits();
+        self.judge_current();
     }
 
     /// What the cloud said last of each conversation.
     fn hear(&mut self, input: &Input) {
         let mut told = |conversation: &Conversation| {
             if let Some((_, call)) = own_call(conversation, &"U".into(), None) {
-                let ended = call.state.is_ended();
-                self.ended.insert(conversation.id.clone(), ended);
+                self.told.insert(conversation.id.clone(), call.state);
             }
         };
         match input {
@@ -125,6 +128,22 @@ impl Judge {
                     });
                     assert!(holds, "{} is not held for {}", call.id, opened.conversation);
                 }
+            }
+        }
+    }
+
+    /// A call that the cloud connected and a session here carries is in `current`; unless it was another client's when
+    /// the cloud told of it.
+    fn judge_current(&self) {
+        for call in &self.world.phone.calls {
+            let told = self.told.get(&call.id);
+            let connected = told.is_some_and(|state| state.is_connected_group());
+            if connected && call.known.is_some() && call.session.is_some() {
+                assert!(
+                    self.current.contains(&call.id),
+                    "{} is not in current",
+                    call.id
+                );
             }
         }
     }
@@ -210,11 +229,13 @@ impl Judge {
                 ids.dedup();
                 assert_eq!(ids.len(), update.current.len());
                 for id in &ids {
-                    assert_ne!(self.ended.get(id), Some(&true), "{id} is over");
+                    let told = self.told.get(id);
+                    assert!(!told.is_some_and(|state| state.is_ended()), "{id} is over");
                 }
                 for removed in &update.removed {
                     assert!(!ids.contains(&&removed.conversation_id));
                 }
+                self.current = ids.into_iter().cloned().collect();
             }
             Event::Call(view) => {
                 self.shown.insert(view.conversation_id);
