@@ -44,6 +44,8 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("rtp", rtp),
 ];
 
+/// How much sound one input of the `rtp` target may make.
+const LONGEST_SOUND: Duration = Duration::from_secs(5);
 const GATEWAY: &str = "gw-1@gjoll.orgspan.com/g";
 const USER: &str = "U";
 const OWN: &str = "5f0c@acme-1.orgspan.com";
@@ -180,7 +182,8 @@ pub fn rtp(data: &[u8]) {
     let codec = [CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma][usize::from(codec % 3)];
     SOUND.with_borrow_mut(|(engine, control, port)| {
         let mut meter = Meter::new(1, "fuzz".to_owned());
-        let mut now = Instant::now();
+        let start = Instant::now();
+        let mut now = start;
         let mut next_period = now;
         meter.answered(now, codec.clock_rate());
         let stream = port.stream;
@@ -192,7 +195,9 @@ pub fn rtp(data: &[u8]) {
         let _ = control.send(AudioCommand::Listen(true));
         let mut played = [0; offhook_hal::audio::PERIOD_FRAMES];
         let silence = [0; offhook_hal::audio::PERIOD_FRAMES];
-        while let [wait_high, wait_low, length, header @ ..] = rest
+        // A longer sound tells nothing new, and takes its time.
+        while now < start + LONGEST_SOUND
+            && let [wait_high, wait_low, length, header @ ..] = rest
             && let Some((header, after)) = header.split_first_chunk::<6>()
         {
             let wait = u16::from_be_bytes([*wait_high, *wait_low]);
