@@ -5,7 +5,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use offhook::device::config::{Config, DEFAULT_PATH, EXPLAINED, LogLevel};
 use offhook::device::{crypto, log};
-use offhook::{check, demo, login, runtime, update};
+use offhook::{audio, check, demo, login, runtime, update};
 use offhook_board::Machine;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -114,6 +114,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         } => {
             let config = config.read()?;
             log::start(config.log.level);
+            audio::thread::run_ahead();
             let board = check::board(&config)?;
             let board = if virtual_panel {
                 board.into_virtual()

@@ -10,9 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use thread_priority::{
+    RealtimeThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
+};
 
 /// The device runs on for so many periods after the last sound: until that has left its buffer.
 const LINGER: u32 = 100;
+/// Above all that is not real time, and below the kernel's own interrupt threads, which are at 50 (sched(7)).
+const PRIORITY: u8 = 40;
 /// A device that stands still is looked after this often, so that one that was unplugged is noticed.
 pub const LOOK_AFTER: Duration = Duration::from_secs(2);
 
@@ -55,6 +61,29 @@ impl Drop for AudioThread {
     }
 }
 
+/// Lets this process's audio thread run ahead of everything else (`SCHED_FIFO`) from its next start on. For the phone's
+/// own program: tests run many phones in one process, and must not starve each other.
+pub fn run_ahead() {
+    RUNS_AHEAD.store(true, Ordering::Relaxed);
+}
+
+static RUNS_AHEAD: AtomicBool = AtomicBool::new(false);
+
+/// Needs `LimitRTPRIO` or the right to. Without it the phone works, and stutters when the machine is busy.
+fn take_precedence() {
+    if !RUNS_AHEAD.load(Ordering::Relaxed) {
+        return;
+    }
+    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
+    let result = ThreadPriorityValue::try_from(PRIORITY).map(|value| {
+        let priority = ThreadPriority::Crossplatform(value);
+        set_thread_priority_and_policy(thread_native_id(), priority, policy)
+    });
+    if !matches!(result, Ok(Ok(()))) {
+        tracing::info!("the audio thread has no precedence: LimitRTPRIO would give it");
+    }
+}
+
 /// Starts the device and the thread "audio". `on_end` is called on that thread, once, when the device fails (also if it
 /// cannot be started) or [`AudioThread::stop`] was called; it gets engine and device back.
 ///
@@ -79,6 +108,7 @@ pub fn spawn(
 }
 
 fn run(mut device: Box<dyn DuplexAudio>, mut engine: Engine, stop: &AtomicBool) -> Ended {
+    take_precedence();
     let error = serve(device.as_mut(), &mut engine, stop).err();
     device.stop();
     Ended {

@@ -135,3 +135,36 @@ fn a_stuck_audio_thread_is_missed() {
     });
     systemd.wait_for("WATCHDOG=1");
 }
+
+/// Otherwise every other program of the board can make the sound stutter. Who may not raise it (LimitRTPRIO of the unit
+/// gives the right) is not tested.
+#[test]
+fn the_audio_thread_runs_ahead_where_it_may() {
+    let may = std::process::Command::new("chrt")
+        .args(["-f", "40", "true"])
+        .status();
+    if !may.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: no right to real-time scheduling here");
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let sound = "[audio]\ncapture = \"silence\"\nplayback = \"discard\"\n";
+    let phone = Process::start(command(dir.path(), sound).stderr(Stdio::null()));
+    let scheduling = |thread: &Path| {
+        let stat = std::fs::read_to_string(thread.join("stat")).unwrap_or_default();
+        let (name, fields) = stat.rsplit_once(')').unwrap_or_default();
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        // Fields 40 and 41 of proc_pid_stat(5): priority and policy, of which 1 is SCHED_FIFO.
+        let found = fields.get(37).zip(fields.get(38));
+        found
+            .filter(|_| name.ends_with("(audio"))
+            .map(|(priority, policy)| format!("{policy} {priority}"))
+    };
+    wait_for("an audio thread ahead of the others", || {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", phone.id())).expect("a process");
+        tasks
+            .flatten()
+            .filter_map(|task| scheduling(&task.path()))
+            .any(|scheduling| scheduling == "1 40")
+    });
+}
