@@ -1,6 +1,6 @@
 //! `offhook-cloudsim`: the simulator as a process of its own.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -26,6 +26,11 @@ struct Arguments {
     /// Where the cloud listens: HTTPS, WSS, and the control API under /sim.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
+
+    /// The address under which phones reach this one's loopback, such as 10.0.2.2 for a phone
+    /// that QEMU emulates.
+    #[arg(long, value_name = "ADDRESS")]
+    reached_at: Option<IpAddr>,
 
     /// Where the control API and its page listen as plain HTTP.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
@@ -136,10 +141,12 @@ async fn run(arguments: Arguments) -> Result<()> {
         .init();
     let leg = LegConfig {
         far_end: arguments.far_end,
+        reached_at: arguments.reached_at,
         ..LegConfig::default()
     };
     let options = Options {
         listen: arguments.listen,
+        reached_at: arguments.reached_at,
         control: Some(arguments.control),
         state_dir: Some(arguments.state.clone()),
         outbound: OutboundSpec {

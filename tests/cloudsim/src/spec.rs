@@ -3,7 +3,7 @@
 //! Every type has a default that is a healthy cloud, and reads as camelCase JSON for the control
 //! API. Durations are milliseconds there.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +17,9 @@ use crate::gateway::{FarEndSource, LegConfig};
 pub struct Options {
     /// Where HTTPS and WSS listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// The address under which phones reach `listen`, where it is another: an emulated machine
+    /// reaches its host's loopback at an address of its own.
+    pub reached_at: Option<IpAddr>,
     /// Where the control API and its page listen as plain HTTP. Loopback only makes sense.
     pub control: Option<SocketAddr>,
     /// Folder for the CA, so that it is the same after a restart. `None`: a temporary folder that
@@ -40,6 +43,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            reached_at: None,
             control: None,
             state_dir: None,
             environment: "mypurecloud.test".into(),

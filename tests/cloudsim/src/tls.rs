@@ -1,6 +1,7 @@
 //! The simulator's own certificate authority and the certificates it can show.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -57,11 +58,11 @@ struct Shown {
 
 impl Tls {
     /// Loads the CA from a folder, or makes it there, and signs a certificate for the hosts the
-    /// simulator answers for: the loopback addresses and the names below `environment`.
+    /// simulator answers for: the loopback addresses, `reached_at`, and the names below `environment`.
     ///
     /// # Errors
     /// If the folder cannot be read or written, or holds something else.
-    pub fn open(dir: &Path, environment: &str) -> Result<Self> {
+    pub fn open(dir: &Path, environment: &str, reached_at: Option<IpAddr>) -> Result<Self> {
         fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
         let ca_path = dir.join(CA_FILE);
         let key_path = dir.join(CA_KEY_FILE);
@@ -88,7 +89,7 @@ impl Tls {
 
         let stranger_key = KeyPair::generate()?;
         let stranger = Issuer::new(ca_params("A stranger"), stranger_key);
-        let names = [
+        let mut names = vec![
             "localhost".to_owned(),
             "127.0.0.1".to_owned(),
             "::1".to_owned(),
@@ -98,6 +99,7 @@ impl Tls {
             format!("login.{environment}"),
             format!("streaming.{environment}"),
         ];
+        names.extend(reached_at.map(|address| address.to_string()));
         let mut expired = server_params(&names)?;
         expired.not_before = date_time_ymd(2000, 1, 1);
         expired.not_after = date_time_ymd(2001, 1, 1);
@@ -202,8 +204,8 @@ mod tests {
     #[test]
     fn the_ca_in_a_folder_stays_the_same() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Tls::open(dir.path(), "mypurecloud.test").unwrap();
-        let second = Tls::open(dir.path(), "mypurecloud.test").unwrap();
+        let first = Tls::open(dir.path(), "mypurecloud.test", None).unwrap();
+        let second = Tls::open(dir.path(), "mypurecloud.test", None).unwrap();
         assert_eq!(first.ca_pem(), second.ca_pem());
         assert!(first.ca_pem().contains("BEGIN CERTIFICATE"));
         assert!(first.server_config().is_ok());
@@ -213,9 +215,9 @@ mod tests {
     fn a_broken_folder_says_which_file() {
         for broken in [CA_FILE, CA_KEY_FILE] {
             let dir = tempfile::tempdir().unwrap();
-            Tls::open(dir.path(), "mypurecloud.test").unwrap();
+            Tls::open(dir.path(), "mypurecloud.test", None).unwrap();
             fs::write(dir.path().join(broken), "nonsense").unwrap();
-            let error = Tls::open(dir.path(), "mypurecloud.test").unwrap_err();
+            let error = Tls::open(dir.path(), "mypurecloud.test", None).unwrap_err();
             assert!(error.to_string().contains(broken), "{error:#}");
         }
     }

@@ -1,6 +1,7 @@
 //! What a leg is told to be, and what it tells about itself.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -29,6 +30,8 @@ pub struct LegConfig {
     pub network: Option<Network>,
     /// The gateway has IPv6 addresses only, and so the phone may send IPv6 host candidates.
     pub ipv6: bool,
+    /// What the phone is told instead of the loopback address, where it reaches that at another.
+    pub reached_at: Option<IpAddr>,
     /// Something to be wrong with the offer, for tests of bad input.
     pub sdp_quirk: Option<SdpQuirk>,
     /// `a=setup` of the offer: [`Setup::Actpass`] unless a test wants another.
@@ -46,6 +49,7 @@ impl Default for LegConfig {
             unreachable: false,
             network: None,
             ipv6: false,
+            reached_at: None,
             sdp_quirk: None,
             setup: Setup::Actpass,
         }

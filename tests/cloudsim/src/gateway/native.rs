@@ -1,5 +1,6 @@
 //! The gateway's own WebRTC peer.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -82,6 +83,7 @@ impl Native {
             shared: shared.clone(),
             commands: commands.clone(),
             ice_failed: AtomicBool::new(false),
+            reached_at: config.reached_at,
         };
         let peer = build(&config, tap, handler).await?;
         let track = Arc::new(track(&config, ssrc));
@@ -396,6 +398,7 @@ struct Handler {
     shared: Arc<Mutex<Shared>>,
     commands: mpsc::UnboundedSender<Command>,
     ice_failed: AtomicBool,
+    reached_at: Option<IpAddr>,
 }
 
 #[async_trait::async_trait]
@@ -408,7 +411,13 @@ impl PeerConnectionEventHandler for Handler {
                     .strip_prefix("candidate:")
                     .is_some_and(sdp::is_usable) =>
             {
-                self.events.send(LegEvent::Candidate(json.candidate));
+                let candidate = match self.reached_at {
+                    Some(address) => json
+                        .candidate
+                        .replace(" 127.0.0.1 ", &format!(" {address} ")),
+                    None => json.candidate,
+                };
+                self.events.send(LegEvent::Candidate(candidate));
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "a local candidate without a text form"),

@@ -355,19 +355,23 @@ async fn the_offer_is_the_clouds() {
     );
 }
 
-#[tokio::test]
-async fn candidates_cover_loopback_and_end() {
+async fn candidates(config: LegConfig) -> Vec<String> {
     let (sender, mut events) = mpsc::unbounded_channel();
-    let leg = Leg::new(LegConfig::default(), sender).await.unwrap();
+    let leg = Leg::new(config, sender).await.unwrap();
     leg.offer().await.unwrap();
     let mut candidates = Vec::new();
     loop {
         match events.recv().await.unwrap() {
             LegEvent::Candidate(candidate) => candidates.push(candidate),
-            LegEvent::EndOfCandidates => break,
+            LegEvent::EndOfCandidates => return candidates,
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn candidates_cover_loopback_and_end() {
+    let candidates = candidates(LegConfig::default()).await;
     assert!(
         candidates.iter().any(|c| c.contains(" 127.0.0.1 ")),
         "{candidates:?}"
@@ -377,6 +381,20 @@ async fn candidates_cover_loopback_and_end() {
             .iter()
             .all(|c| c.starts_with("candidate:") && !c.contains(" 0.0.0.0 "))
     );
+}
+
+#[tokio::test]
+async fn candidates_say_where_an_emulated_phone_reaches_loopback() {
+    let config = LegConfig {
+        reached_at: Some([10, 0, 2, 2].into()),
+        ..LegConfig::default()
+    };
+    let candidates = candidates(config).await;
+    assert!(
+        candidates.iter().any(|c| c.contains(" 10.0.2.2 ")),
+        "{candidates:?}"
+    );
+    assert!(!candidates.iter().any(|c| c.contains(" 127.0.0.1 ")));
 }
 
 #[tokio::test]

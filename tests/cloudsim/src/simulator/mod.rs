@@ -5,7 +5,7 @@ mod inject;
 mod look;
 mod stations;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,6 +42,8 @@ pub struct Handle {
     cloud: Arc<Cloud>,
     tls: Arc<Tls>,
     address: SocketAddr,
+    /// The same as phones see it.
+    outside: SocketAddr,
     control: Option<SocketAddr>,
     stun: SocketAddr,
 }
@@ -58,7 +60,8 @@ impl Simulator {
             let dir = tempfile::tempdir().context("make a temporary folder for the CA")?;
             (dir.path().to_owned(), Some(dir))
         };
-        let tls = Arc::new(Tls::open(&dir, &options.environment)?);
+        let reached_at = options.reached_at;
+        let tls = Arc::new(Tls::open(&dir, &options.environment, reached_at)?);
         let tcp = TcpListener::bind(options.listen)
             .await
             .with_context(|| format!("listen on {}", options.listen))?;
@@ -66,7 +69,7 @@ impl Simulator {
         let udp = UdpSocket::bind(SocketAddr::new(address.ip(), 0))
             .await
             .with_context(|| format!("listen for STUN on {}", address.ip()))?;
-        let stun = reachable(udp.local_addr()?);
+        let stun = reachable(udp.local_addr()?, reached_at);
         let control_port = match options.control {
             Some(wanted) => {
                 let listener = TcpListener::bind(wanted)
@@ -80,12 +83,13 @@ impl Simulator {
             .as_ref()
             .map(TcpListener::local_addr)
             .transpose()?;
-        let authority = reachable(address).to_string();
-        let cloud = Cloud::new(World::new(options, authority, stun));
+        let outside = reachable(address, reached_at);
+        let cloud = Cloud::new(World::new(options, outside.to_string(), stun));
         let handle = Handle {
             cloud: cloud.clone(),
             tls: tls.clone(),
             address,
+            outside,
             control,
             stun,
         };
@@ -133,18 +137,18 @@ impl Deref for Simulator {
 impl Handle {
     /// `https://HOST:PORT`: the environment to give to a client.
     pub fn rest_url(&self) -> String {
-        format!("https://{}", reachable(self.address))
+        format!("https://{}", self.outside)
     }
 
     /// `wss://HOST:PORT`: the streaming host to give to a client.
     pub fn streaming_url(&self) -> String {
-        format!("wss://{}", reachable(self.address))
+        format!("wss://{}", self.outside)
     }
 
     /// `http://HOST:PORT` of the control port, if there is one.
     pub fn control_url(&self) -> Option<String> {
         self.control
-            .map(|address| format!("http://{}", reachable(address)))
+            .map(|address| format!("http://{}", reachable(address, None)))
     }
 
     /// Where HTTPS and WSS listen.
@@ -172,13 +176,14 @@ impl Handle {
     }
 }
 
-/// An address to connect to, for one to listen on.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        SocketAddr::from(([127, 0, 0, 1], address.port()))
-    } else {
-        address
-    }
+/// An address to connect to, for one to listen on; `reached_at` is where phones reach this machine.
+fn reachable(address: SocketAddr, reached_at: Option<IpAddr>) -> SocketAddr {
+    let host = match reached_at {
+        Some(host) => host,
+        None if address.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        None => address.ip(),
+    };
+    SocketAddr::new(host, address.port())
 }
 
 fn find(world: &World, who: &str) -> Result<String> {
