@@ -72,3 +72,27 @@ fn alsa_devices_do_not_allocate() {
     check(open(&null(), &"alsa:null".parse().unwrap()).unwrap());
     check(open(&null(), &PlaybackSpec::Discard).unwrap());
 }
+
+/// With a resampler at each end. alsa-lib reads its configuration once, so this has a process of its own.
+#[test]
+fn cards_of_another_rate_do_not_allocate() {
+    const CHILD: &str = "OFFHOOK_REALTIME_TEST";
+    if std::env::var_os(CHILD).is_some() {
+        let plugged = || "alsa:plugged".parse().unwrap();
+        check(open(&plugged(), &"alsa:plugged".parse().unwrap()).unwrap());
+        check(open(&CaptureSpec::Silence, &"alsa:plugged".parse().unwrap()).unwrap());
+        return;
+    }
+    let conf = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/alsa/asound.conf");
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "cards_of_another_rate_do_not_allocate"])
+        .env("ALSA_CONFIG_PATH", conf)
+        .env(CHILD, "")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&child.stdout);
+    assert!(
+        child.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
+}

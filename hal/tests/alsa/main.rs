@@ -52,10 +52,6 @@ fn devices_that_do_not_fit_are_refused_in_words() {
                 ("no_card", "does not exist ("),
                 ("broken", "does not exist ("),
                 (
-                    "stereo_only",
-                    "does not take channels 1, it offers 2; name a device that converts",
-                ),
-                (
                     "float_only",
                     "does not take signed little-endian samples of bits 16",
                 ),
@@ -191,4 +187,64 @@ fn one_end_may_be_virtual() {
         device.exchange(&[0; PERIOD_FRAMES], &mut heard).unwrap();
         assert_eq!(heard, [9; PERIOD_FRAMES]);
     });
+}
+
+#[test]
+fn a_card_of_another_format_is_taken_as_it_is() {
+    with_plugins("a_card_of_another_format_is_taken_as_it_is", here(), || {
+        for (name, expected) in [
+            ("stereo_only", "48000 Hz, 16-bit, stereo, period 480,"),
+            ("plugged", "16000 Hz, 16-bit, mono, period 160,"),
+        ] {
+            let device = AlsaDuplex::open(None, Some(name)).unwrap();
+            let format = device.format().playback.clone();
+            assert!(format.contains(expected), "{format}");
+        }
+    });
+}
+
+#[test]
+fn a_studio_card_plays_the_phones_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    with_plugins(
+        "a_studio_card_plays_the_phones_sound",
+        folder.path(),
+        || {
+            let mut device = AlsaDuplex::open(None, Some("studio")).unwrap();
+            let format = device.format().playback.clone();
+            assert!(
+                format.contains("44100 Hz, 16-bit, mono, period 441"),
+                "{format}"
+            );
+            device.start().unwrap();
+            let sine = |n: usize| {
+                ((n as f64 * 1000.0 / 48_000.0 * std::f64::consts::TAU).sin() * 8192.0) as i16
+            };
+            for period in 0..100 {
+                let playback = std::array::from_fn(|n| sine(period * PERIOD_FRAMES + n));
+                device.exchange(&playback, &mut [0; PERIOD_FRAMES]).unwrap();
+            }
+            drop(device);
+            let played = std::fs::read("studio.raw").unwrap();
+            let frames: Vec<[i32; 2]> = played
+                .chunks_exact(8)
+                .map(|frame| {
+                    [0, 4].map(|at| i32::from_le_bytes(frame[at..at + 4].try_into().unwrap()))
+                })
+                .collect();
+            assert!(frames.iter().all(|[left, right]| left == right));
+            // 1 kHz at 44.1 kHz: 2000 sign changes in a second.
+            let last = &frames[frames.len() - 22_050..];
+            let changes = last
+                .windows(2)
+                .filter(|w| (w[0][0] < 0) != (w[1][0] < 0))
+                .count();
+            assert!((999..=1001).contains(&changes), "{changes}");
+            let peak = last.iter().map(|frame| frame[0]).max().unwrap();
+            assert!(
+                (0.249..0.251).contains(&(f64::from(peak) / 2_147_483_648.0)),
+                "{peak}"
+            );
+        },
+    );
 }

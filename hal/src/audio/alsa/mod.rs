@@ -1,18 +1,28 @@
 //! A real sound card, through ALSA.
 //!
-//! Both directions are opened without blocking and read and written by poll, as 16-bit
-//! little-endian mono at 48 kHz, with exactly the period and buffer the phone is built for: a driver that
-//! gives other numbers is refused in words instead of being adapted to, because every delay
-//! downstream is reckoned in these periods.
+//! Both directions are opened without blocking and read and written by poll. The phone's own format is 16-bit mono at
+//! 48 kHz in periods of 10 ms; a card that has something else is taken with what is nearest, and made the phone's here,
+//! at the edge ([`edge`]). Where an interrupt comes less often than every 10 ms, periods come in bursts, and so much more
+//! is kept queued to be played ([`primed`]). A playback card on another clock than the microphone's is kept in step
+//! ([`drift`]).
 
+mod drift;
+mod edge;
+mod format;
 mod pcm;
 mod port;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod two_clocks;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pcm::Pcm;
+use drift::Drift;
+use edge::{CaptureEdge, PlaybackEdge};
+use format::Hardware;
+use pcm::{PHONE, Pcm, Thresholds, Wanted};
 use port::{Fault, Port};
 
 use super::{
@@ -34,8 +44,9 @@ const MAX_RESTARTS: u32 = 50;
 #[derive(Debug)]
 pub struct AlsaDuplex {
     format: StreamFormat,
-    capture: Option<Box<dyn Port>>,
-    playback: Option<Box<dyn Port>>,
+    capture: Option<CaptureEdge>,
+    playback: Option<PlaybackEdge>,
+    drift: Drift,
     running: bool,
 }
 
@@ -45,39 +56,102 @@ impl AlsaDuplex {
     /// With one only, [`DuplexAudio::exchange`] leaves the capture, or does not look at the
     /// playback, of the other.
     pub fn open(capture: Option<&str>, playback: Option<&str>) -> Result<Self, AudioError> {
-        // A lone playback device is the clock: it wakes when only the primed periods but one are left.
-        let playback_wake = if capture.is_some() {
-            PERIOD_FRAMES
-        } else {
-            BUFFER_FRAMES - (PRIMED_PERIODS - 1) * PERIOD_FRAMES
-        };
         let capture = capture
-            .map(|name| Pcm::open(name, Direction::Capture, PERIOD_FRAMES))
+            .map(|name| {
+                Pcm::open(name, Direction::Capture, PHONE, |_| Thresholds {
+                    wake: PERIOD_FRAMES,
+                    start: None,
+                })
+            })
             .transpose()?;
+        let burst = capture.as_ref().map(|pcm| burst(&pcm.hardware()));
         let playback = playback
-            .map(|name| Pcm::open(name, Direction::Playback, playback_wake))
+            .map(|name| {
+                let wanted = Wanted {
+                    buffer_frames: PHONE.buffer_frames.max(4 * burst.unwrap_or(0) as u32),
+                    ..PHONE
+                };
+                Pcm::open(name, Direction::Playback, wanted, |hardware| {
+                    let primed = primed(hardware, burst);
+                    Thresholds {
+                        // Alone, it is the clock: it wakes when only the primed periods but one are left.
+                        wake: match burst {
+                            Some(_) => PERIOD_FRAMES,
+                            None => buffer_48k(hardware) + PERIOD_FRAMES - primed,
+                        },
+                        start: Some(primed),
+                    }
+                })
+            })
             .transpose()?;
+        Self::of(capture, playback, burst)
+    }
+
+    fn of(
+        capture: Option<Pcm>,
+        playback: Option<Pcm>,
+        burst: Option<usize>,
+    ) -> Result<Self, AudioError> {
         let linked = match (&capture, &playback) {
             (Some(capture), Some(playback)) => playback.link(capture),
             _ => true,
         };
-        let name = |pcm: &Option<Pcm>| {
-            pcm.as_ref()
-                .map_or_else(String::new, |pcm| format!("alsa:{}", pcm.name()))
+        let boxed = |pcm: Pcm| Box::new(pcm) as Box<dyn Port>;
+        Self::join(capture.map(boxed), playback.map(boxed), burst, linked)
+    }
+
+    fn join(
+        capture: Option<Box<dyn Port>>,
+        playback: Option<Box<dyn Port>>,
+        burst: Option<usize>,
+        linked: bool,
+    ) -> Result<Self, AudioError> {
+        let own_clock = match (&capture, &playback) {
+            (Some(capture), Some(playback)) => {
+                !playback.hardware().shares_clock_with(&capture.hardware())
+            }
+            _ => false,
         };
+        let buffer_frames = playback
+            .as_ref()
+            .or(capture.as_ref())
+            .map_or(BUFFER_FRAMES, |port| buffer_48k(&port.hardware()));
         let format = StreamFormat {
-            capture: name(&capture),
-            playback: name(&playback),
+            capture: described(capture.as_deref()),
+            playback: described(playback.as_deref()),
             rate_hz: RATE_HZ,
             channels: 1,
             period_frames: PERIOD_FRAMES,
-            buffer_frames: BUFFER_FRAMES,
+            buffer_frames,
             linked,
         };
+        let refused = |port: &dyn Port, direction| AudioError::Unsupported {
+            device: port.name(),
+            direction,
+            what: "a rate near Hz",
+            asked: RATE_HZ,
+            offered: Arc::from(port.hardware().rate_hz.to_string()),
+        };
+        let capture = capture
+            .map(|port| {
+                let error = refused(&*port, Direction::Capture);
+                CaptureEdge::new(port).ok_or(error)
+            })
+            .transpose()?;
+        let playback = playback
+            .map(|port| {
+                let hardware = port.hardware();
+                let frames = primed(&hardware, burst) as u64 * u64::from(hardware.rate_hz);
+                let error = refused(&*port, Direction::Playback);
+                PlaybackEdge::new(port, own_clock, (frames / u64::from(RATE_HZ)) as usize)
+                    .ok_or(error)
+            })
+            .transpose()?;
         Ok(Self {
             format,
-            capture: capture.map(|pcm| Box::new(pcm) as Box<dyn Port>),
-            playback: playback.map(|pcm| Box::new(pcm) as Box<dyn Port>),
+            capture,
+            playback,
+            drift: Drift::default(),
             running: false,
         })
     }
@@ -94,28 +168,35 @@ impl AlsaDuplex {
 
     fn halt(&mut self) {
         self.running = false;
-        for pcm in [&self.playback, &self.capture].into_iter().flatten() {
-            pcm.drop_frames();
+        for port in self.ports() {
+            port.drop_frames();
         }
+    }
+
+    /// Playback, then capture.
+    fn ports(&self) -> impl Iterator<Item = &dyn Port> {
+        let playback = self.playback.iter().map(|edge| &*edge.port);
+        playback.chain(self.capture.iter().map(|edge| &*edge.port))
     }
 
     /// Sets both directions going with fresh buffers.
     fn launch(&mut self) -> Result<(), Fault> {
-        for pcm in [&self.playback, &self.capture].into_iter().flatten() {
-            pcm.drop_frames();
+        self.drift.restart();
+        for port in self.ports() {
+            port.drop_frames();
         }
-        for pcm in [&self.capture, &self.playback].into_iter().flatten() {
-            pcm.prepare()?;
+        if let Some(capture) = &mut self.capture {
+            capture.reset();
+            capture.port.prepare()?;
         }
         if let Some(playback) = &mut self.playback {
-            for _ in 0..PRIMED_PERIODS {
-                playback.write(&[0; PERIOD_FRAMES], DEVICE_TIMEOUT)?;
-            }
-            playback.start()?;
+            playback.port.prepare()?;
+            playback.prime(DEVICE_TIMEOUT)?;
+            playback.port.start()?;
         }
         if let Some(capture) = &self.capture {
             // Linked, it was started with the playback.
-            capture.start()?;
+            capture.port.start()?;
         }
         self.running = true;
         Ok(())
@@ -128,34 +209,39 @@ impl AlsaDuplex {
         capture: &mut Period,
     ) -> Result<(u32, u32), Fault> {
         let mut capture_delay = 0;
-        if let Some(pcm) = &mut self.capture {
-            pcm.read(capture, DEVICE_TIMEOUT)?;
-            capture_delay = pcm.delay()?;
+        if let Some(edge) = &mut self.capture {
+            edge.read(capture, DEVICE_TIMEOUT)?;
+            capture_delay = edge.delay()?;
         }
         let mut playback_delay = 0;
-        if let Some(pcm) = &mut self.playback {
+        if let Some(edge) = &mut self.playback {
             if self.capture.is_none() {
-                pcm.wait_for_room(DEVICE_TIMEOUT)?;
+                edge.port.wait_for_room(DEVICE_TIMEOUT)?;
             }
-            pcm.write(playback, DEVICE_TIMEOUT)?;
-            playback_delay = pcm.delay()?;
+            edge.write(playback, DEVICE_TIMEOUT)?;
+            playback_delay = edge.delay()?;
+            if self.capture.is_some() {
+                edge.bend(
+                    self.drift
+                        .follow(capture_delay.saturating_add(playback_delay)),
+                );
+            }
         }
         Ok((capture_delay, playback_delay))
     }
 
     /// Names the device in a fault that cannot be repaired.
     fn lost(&self, fault: Fault) -> AudioError {
-        let pcm = match fault.direction {
-            Direction::Capture => &self.capture,
-            Direction::Playback => &self.playback,
+        let port = match fault.direction {
+            Direction::Capture => self.capture.as_ref().map(|edge| &edge.port),
+            Direction::Playback => self.playback.as_ref().map(|edge| &edge.port),
         };
-        pcm.as_ref()
-            .map_or(AudioError::NotStarted, |pcm| AudioError::Lost {
-                device: pcm.name(),
-                direction: fault.direction,
-                what: fault.what,
-                errno: fault.errno,
-            })
+        port.map_or(AudioError::NotStarted, |port| AudioError::Lost {
+            device: port.name(),
+            direction: fault.direction,
+            what: fault.what,
+            errno: fault.errno,
+        })
     }
 }
 
@@ -194,8 +280,8 @@ impl DuplexAudio for AlsaDuplex {
             }
             xruns += 1;
             if fault.is_suspend() {
-                for pcm in [&self.playback, &self.capture].into_iter().flatten() {
-                    pcm.resume(DEVICE_TIMEOUT);
+                for port in self.ports() {
+                    port.resume(DEVICE_TIMEOUT);
                 }
             }
             if let Err(fault) = self.launch() {
@@ -210,8 +296,7 @@ impl DuplexAudio for AlsaDuplex {
     }
 
     fn check(&self) -> Result<(), AudioError> {
-        let ports = [&self.playback, &self.capture];
-        match ports.into_iter().flatten().find_map(|port| port.gone()) {
+        match self.ports().find_map(Port::gone) {
             Some(fault) => Err(self.lost(fault)),
             None => Ok(()),
         }
@@ -220,4 +305,48 @@ impl DuplexAudio for AlsaDuplex {
     fn format(&self) -> &StreamFormat {
         &self.format
     }
+}
+
+/// The device's name, and what it has of its own.
+fn described(port: Option<&dyn Port>) -> String {
+    let Some(port) = port else {
+        return String::new();
+    };
+    let (name, hardware) = (port.name(), port.hardware());
+    let phones_own = Hardware {
+        rate_hz: RATE_HZ,
+        channels: 1,
+        encoding: format::Encoding::S16,
+        period_frames: PERIOD_FRAMES,
+        buffer_frames: BUFFER_FRAMES,
+        card: hardware.card,
+    };
+    if hardware == phones_own {
+        format!("alsa:{name}")
+    } else {
+        format!("alsa:{name} ({hardware})")
+    }
+}
+
+/// Frames at 48 kHz in the card's buffer.
+fn buffer_48k(hardware: &Hardware) -> usize {
+    at_48k(hardware.buffer_frames, hardware)
+}
+
+/// Frames at 48 kHz that come, or go, at once: a period of the card's, but no less than one of the phone's.
+fn burst(hardware: &Hardware) -> usize {
+    at_48k(hardware.period_frames, hardware).max(PERIOD_FRAMES)
+}
+
+fn at_48k(frames: usize, hardware: &Hardware) -> usize {
+    (frames as u64 * u64::from(RATE_HZ) / u64::from(hardware.rate_hz.max(1))) as usize
+}
+
+/// Frames at 48 kHz queued before the start: [`PRIMED_PERIODS`] of the longer of both cards' periods, as far as there
+/// is room for another one of the phone's.
+fn primed(playback: &Hardware, captured_at_once: Option<usize>) -> usize {
+    let period = burst(playback).max(captured_at_once.unwrap_or(0));
+    (PRIMED_PERIODS * period)
+        .min(buffer_48k(playback).saturating_sub(PERIOD_FRAMES))
+        .max(PERIOD_FRAMES)
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use alsa::pcm::{Access, Format, Frames, HwParams, PCM, State};
 
-use super::PRIMED_PERIODS;
-use super::port::{Fault, Port};
-use crate::audio::{AudioError, BUFFER_FRAMES, Direction, PERIOD_FRAMES, Period, RATE_HZ};
+use super::format::{Encoding, Hardware};
+use super::port::{Fault, MAX_FRAMES, MAX_RATE_HZ, Port};
+use crate::audio::{AudioError, BUFFER_FRAMES, Direction, PERIOD_FRAMES, RATE_HZ};
 
 /// The error numbers ALSA uses, as Linux has numbered them on every architecture the phone runs on.
 mod errno {
@@ -22,45 +22,58 @@ mod errno {
     pub(super) const ENODEV: i32 = 19;
 }
 
-const BYTES: usize = PERIOD_FRAMES * 2;
+/// A card of a lower rate than a telephone's is none.
+const MIN_RATE_HZ: u32 = 8_000;
+/// More channels than this no card of a telephone has.
+const MAX_CHANNELS: usize = 8;
 
-/// What is asked of the driver.
+/// What is asked of the driver, in frames at 48 kHz; the nearest it has is taken.
 #[derive(Debug, Clone, Copy)]
-struct Wanted {
-    rate_hz: u32,
-    period_frames: u32,
-    buffer_frames: u32,
+pub(super) struct Wanted {
+    pub(super) rate_hz: u32,
+    pub(super) period_frames: u32,
+    pub(super) buffer_frames: u32,
 }
 
-/// The one format the phone is built for.
-const PHONE: Wanted = Wanted {
+/// The format the phone is built for.
+pub(super) const PHONE: Wanted = Wanted {
     rate_hz: RATE_HZ,
     period_frames: PERIOD_FRAMES as u32,
     buffer_frames: BUFFER_FRAMES as u32,
 };
 
-/// An open PCM, set up exactly as the phone needs it.
+/// When poll wakes, and when the device starts by itself; frames at 48 kHz, from what the driver has agreed to.
+pub(super) struct Thresholds {
+    /// So many can be read or written.
+    pub(super) wake: usize,
+    /// So many are queued.
+    pub(super) start: Option<usize>,
+}
+
+/// An open PCM, set up as near to what the phone needs as the card comes.
 #[derive(Debug)]
 pub(super) struct Pcm {
     name: Arc<str>,
     direction: Direction,
     handle: PCM,
-    /// One period as the device has it; kept here because it must not be allocated later.
-    bytes: Box<[u8; BYTES]>,
+    hardware: Hardware,
+    /// What is moved at once, as the device has it; kept here because it must not be allocated later.
+    bytes: Box<[u8]>,
 }
 
 impl Pcm {
-    /// Opens and sets up `name`. Poll wakes when `wake_frames` can be read or written.
+    /// Opens and sets up `name`.
     pub(super) fn open(
         name: &str,
         direction: Direction,
-        wake_frames: usize,
+        wanted: Wanted,
+        thresholds: impl FnOnce(&Hardware) -> Thresholds + Send,
     ) -> Result<Self, AudioError> {
         // In a thread of its own, because alsa-lib's messages can be caught only per thread and for
         // the rest of the thread's life; uncaught, they go to standard error.
         let opened = std::thread::scope(|scope| {
             scope
-                .spawn(|| Self::open_here(name, direction, wake_frames))
+                .spawn(|| Self::open_here(name, direction, wanted, thresholds))
                 .join()
         });
         opened.unwrap_or_else(|_| Err(lost_setup(name, direction)))
@@ -92,7 +105,12 @@ impl Pcm {
         }
     }
 
-    fn open_here(name: &str, direction: Direction, wake_frames: usize) -> Result<Self, AudioError> {
+    fn open_here(
+        name: &str,
+        direction: Direction,
+        wanted: Wanted,
+        thresholds: impl FnOnce(&Hardware) -> Thresholds,
+    ) -> Result<Self, AudioError> {
         let words = alsa::Output::local_error_handler().ok();
         let said = |error: &alsa::Error| {
             let said = words
@@ -119,13 +137,14 @@ impl Pcm {
             pcm: &pcm,
             said: &said,
         };
-        negotiation.hardware(PHONE)?;
-        negotiation.software(wake_frames)?;
+        let hardware = negotiation.hardware(wanted)?;
+        negotiation.software(&hardware, &thresholds(&hardware))?;
         Ok(Self {
             name: device,
             direction,
             handle: pcm,
-            bytes: Box::new([0; BYTES]),
+            hardware,
+            bytes: vec![0; MAX_FRAMES * hardware.frame_bytes()].into_boxed_slice(),
         })
     }
 }
@@ -133,6 +152,10 @@ impl Pcm {
 impl Port for Pcm {
     fn name(&self) -> Arc<str> {
         Arc::clone(&self.name)
+    }
+
+    fn hardware(&self) -> Hardware {
+        self.hardware
     }
 
     fn prepare(&self) -> Result<(), Fault> {
@@ -182,33 +205,31 @@ impl Port for Pcm {
         self.wait(timeout, "waiting to play")
     }
 
-    fn read(&mut self, period: &mut Period, timeout: Duration) -> Result<(), Fault> {
-        let mut done = 0;
-        while done < BYTES {
-            let read = self.handle.io_bytes().readi(&mut self.bytes[done..]);
+    fn read(&mut self, samples: &mut [f32], timeout: Duration) -> Result<(), Fault> {
+        let frame = self.hardware.frame_bytes();
+        let (mut done, whole) = (0, samples.len().min(MAX_FRAMES) * frame);
+        while done < whole {
+            let read = self.handle.io_bytes().readi(&mut self.bytes[done..whole]);
             match read {
-                Ok(frames) if frames > 0 => done += frames * 2,
+                Ok(frames) if frames > 0 => done += frames * frame,
                 Err(error) if error.errno() != errno::EAGAIN => {
                     return Err(self.fault("capturing")(error));
                 }
                 _ => self.wait(timeout, "waiting for capture")?,
             }
         }
-        for (sample, bytes) in period.iter_mut().zip(self.bytes.as_chunks::<2>().0) {
-            *sample = i16::from_le_bytes(*bytes);
-        }
+        self.hardware.decode(&self.bytes[..whole], samples);
         Ok(())
     }
 
-    fn write(&mut self, period: &Period, timeout: Duration) -> Result<(), Fault> {
-        for (sample, bytes) in period.iter().zip(self.bytes.as_chunks_mut::<2>().0) {
-            *bytes = sample.to_le_bytes();
-        }
-        let mut done = 0;
-        while done < BYTES {
-            let written = self.handle.io_bytes().writei(&self.bytes[done..]);
+    fn write(&mut self, samples: &[f32], timeout: Duration) -> Result<(), Fault> {
+        let frame = self.hardware.frame_bytes();
+        let (mut done, whole) = (0, samples.len().min(MAX_FRAMES) * frame);
+        self.hardware.encode(samples, &mut self.bytes[..whole]);
+        while done < whole {
+            let written = self.handle.io_bytes().writei(&self.bytes[done..whole]);
             match written {
-                Ok(frames) if frames > 0 => done += frames * 2,
+                Ok(frames) if frames > 0 => done += frames * frame,
                 Err(error) if error.errno() != errno::EAGAIN => {
                     return Err(self.fault("playing")(error));
                 }
@@ -219,7 +240,7 @@ impl Port for Pcm {
     }
 }
 
-/// Agrees with the driver on the one format there is.
+/// Agrees with the driver on what is nearest to the phone's own format.
 struct Negotiation<'a> {
     device: &'a Arc<str>,
     direction: Direction,
@@ -228,70 +249,113 @@ struct Negotiation<'a> {
 }
 
 impl Negotiation<'_> {
-    fn hardware(&self, wanted: Wanted) -> Result<(), AudioError> {
+    fn hardware(&self, wanted: Wanted) -> Result<Hardware, AudioError> {
         let params = HwParams::any(self.pcm).map_err(self.refused("any configuration", 0))?;
         params
             .set_access(Access::RWInterleaved)
             .map_err(|_| self.unsupported("interleaved access, channels", 1, "none"))?;
+        let encoding = self.encoding(&params)?;
+        let channels = self.channels(&params)?;
+        let rate_hz = self.rate(&params, wanted.rate_hz)?;
+        let own = |frames: u32| {
+            (u64::from(frames) * u64::from(rate_hz) / u64::from(RATE_HZ)).max(1) as Frames
+        };
+        let period = own(wanted.period_frames);
         params
-            .set_format(Format::S16LE)
-            .map_err(|_| self.unsupported("signed little-endian samples of bits", 16, "others"))?;
-        params.set_channels(1).map_err(|_| {
-            let range = range(params.get_channels_min(), params.get_channels_max());
-            self.unsupported("channels", 1, &range)
-        })?;
-        params
-            .set_rate(wanted.rate_hz, alsa::ValueOr::Nearest)
-            .map_err(|_| {
-                let range = range(params.get_rate_min(), params.get_rate_max());
-                self.unsupported("rate in Hz", wanted.rate_hz, &range)
-            })?;
-        let period = wanted.period_frames;
-        params
-            .set_period_size(period as Frames, alsa::ValueOr::Nearest)
+            .set_period_size_near(period, alsa::ValueOr::Nearest)
             .map_err(|_| {
                 let range = range(params.get_period_size_min(), params.get_period_size_max());
-                self.unsupported("period of frames", period, &range)
+                self.unsupported("period of frames", period as u32, &range)
             })?;
-        let buffer = wanted.buffer_frames;
-        params.set_buffer_size(buffer as Frames).map_err(|_| {
+        let buffer = own(wanted.buffer_frames);
+        params.set_buffer_size_near(buffer).map_err(|_| {
             let range = range(params.get_buffer_size_min(), params.get_buffer_size_max());
-            self.unsupported("buffer of frames", buffer, &range)
+            self.unsupported("buffer of frames", buffer as u32, &range)
         })?;
         self.pcm
             .hw_params(&params)
-            .map_err(self.refused("this configuration; rate in Hz", wanted.rate_hz))?;
+            .map_err(self.refused("this configuration; rate in Hz", rate_hz))?;
         // Plugins may agree and then do otherwise.
-        let (got_buffer, got_period) = self
+        let (buffer_frames, period_frames) = self
             .pcm
             .get_params()
-            .map_err(self.refused("period of frames", period))?;
-        if got_period != u64::from(period) {
-            return Err(self.unsupported("period of frames", period, &got_period.to_string()));
+            .map_err(self.refused("period of frames", period as u32))?;
+        // One period of the phone's on its way, and one to be written.
+        let least = own(2 * PERIOD_FRAMES as u32) as u64;
+        if buffer_frames < least {
+            let offered = buffer_frames.to_string();
+            return Err(self.unsupported("buffer of frames", least as u32, &offered));
         }
-        if got_buffer != u64::from(buffer) {
-            return Err(self.unsupported("buffer of frames", buffer, &got_buffer.to_string()));
-        }
-        Ok(())
+        let card = self.pcm.info().ok().map(|info| info.get_card());
+        Ok(Hardware {
+            rate_hz,
+            channels,
+            encoding,
+            period_frames: period_frames as usize,
+            buffer_frames: buffer_frames as usize,
+            card: card.and_then(|card| card.try_into().ok()),
+        })
     }
 
-    fn software(&self, wake_frames: usize) -> Result<(), AudioError> {
-        let refused =
-            |error| self.refused("wake-up threshold of frames", wake_frames as u32)(error);
+    fn encoding(&self, params: &HwParams) -> Result<Encoding, AudioError> {
+        for (encoding, format) in [
+            (Encoding::S16, Format::S16LE),
+            (Encoding::S32, Format::S32LE),
+        ] {
+            if params.set_format(format).is_ok() {
+                return Ok(encoding);
+            }
+        }
+        Err(self.unsupported(
+            "signed little-endian samples of bits",
+            16,
+            "neither these nor 32",
+        ))
+    }
+
+    /// One, or the fewest there are.
+    fn channels(&self, params: &HwParams) -> Result<usize, AudioError> {
+        let channels = params.set_channels_near(1).unwrap_or(0) as usize;
+        if (1..=MAX_CHANNELS).contains(&channels) {
+            return Ok(channels);
+        }
+        let range = range(params.get_channels_min(), params.get_channels_max());
+        Err(self.unsupported("channels", 1, &range))
+    }
+
+    /// The wanted one, or the nearest there is. alsa-lib itself shall not convert: it does so by drawing lines from
+    /// sample to sample unless a better converter is installed.
+    fn rate(&self, params: &HwParams, wanted_hz: u32) -> Result<u32, AudioError> {
+        // A device without a converter has nothing to switch off.
+        let _ = params.set_rate_resample(false);
+        let rate = params.set_rate_near(wanted_hz, alsa::ValueOr::Nearest);
+        match rate {
+            Ok(rate) if (MIN_RATE_HZ..=MAX_RATE_HZ).contains(&rate) => Ok(rate),
+            _ => {
+                let range = range(params.get_rate_min(), params.get_rate_max());
+                Err(self.unsupported("rate in Hz", wanted_hz, &range))
+            }
+        }
+    }
+
+    fn software(&self, hardware: &Hardware, thresholds: &Thresholds) -> Result<(), AudioError> {
+        let own = |frames: usize| {
+            (frames as u64 * u64::from(hardware.rate_hz) / u64::from(RATE_HZ)) as Frames
+        };
+        let wake = own(thresholds.wake);
+        let refused = |error| self.refused("wake-up threshold of frames", wake as u32)(error);
         let params = self.pcm.sw_params_current().map_err(refused)?;
-        params
-            .set_avail_min(wake_frames as Frames)
-            .map_err(refused)?;
+        params.set_avail_min(wake).map_err(refused)?;
         // Playback starts with its last primed period (sound servers behind alsa-lib wait for this
         // many frames whatever is started), capture only when it is told to.
-        let threshold = match self.direction {
-            Direction::Playback => (PRIMED_PERIODS * PERIOD_FRAMES) as Frames,
-            Direction::Capture => params.get_boundary().map_err(refused)?,
+        let threshold = match thresholds.start {
+            Some(frames) => own(frames),
+            None => params.get_boundary().map_err(refused)?,
         };
         params.set_start_threshold(threshold).map_err(refused)?;
         // Stop when the buffer is empty (or full): an xrun must be seen.
         params
-            .set_stop_threshold(BUFFER_FRAMES as Frames)
+            .set_stop_threshold(hardware.buffer_frames as Frames)
             .map_err(refused)?;
         self.pcm.sw_params(&params).map_err(refused)
     }
@@ -375,46 +439,62 @@ fn range<T: Display + PartialEq>(min: alsa::Result<T>, max: alsa::Result<T>) -> 
 mod tests {
     use super::*;
 
-    /// Asks alsa-lib's own "plug:null" for what it cannot do.
-    #[track_caller]
-    fn refused(wanted: Wanted, expected: &str) {
-        let pcm = PCM::new("plug:null", alsa::Direction::Playback, true).unwrap();
-        let device = "plug:null".into();
+    /// What alsa-lib's own "null" gives when asked for this.
+    fn negotiated(wanted: Wanted) -> Result<Hardware, AudioError> {
+        let pcm = PCM::new("null", alsa::Direction::Playback, true).unwrap();
+        let device = "null".into();
         let said = |error: &alsa::Error| reason("", error);
-        let direction = Direction::Playback;
         let negotiation = Negotiation {
             device: &device,
-            direction,
+            direction: Direction::Playback,
             pcm: &pcm,
             said: &said,
         };
-        let message = negotiation.hardware(wanted).unwrap_err().to_string();
-        assert!(message.contains(expected), "{message}");
+        negotiation.hardware(wanted)
     }
 
     #[test]
-    fn other_numbers_are_refused_with_what_the_driver_offers() {
-        refused(
-            Wanted {
-                rate_hz: 1_000,
-                ..PHONE
-            },
-            "the playback device \"plug:null\" does not take rate in Hz 1000, it offers 4000 to ",
+    fn the_nearest_there_is_is_taken() {
+        let hardware = negotiated(PHONE).unwrap();
+        assert_eq!(
+            (hardware.rate_hz, hardware.channels, hardware.encoding),
+            (48_000, 1, Encoding::S16)
         );
-        refused(
-            Wanted {
-                period_frames: 0,
-                ..PHONE
-            },
-            "does not take period of frames 0, it offers 1 to ",
+        assert_eq!(
+            (hardware.period_frames, hardware.buffer_frames),
+            (480, 1920)
         );
-        refused(
-            Wanted {
-                buffer_frames: 0,
-                ..PHONE
-            },
-            "does not take buffer of frames 0, it offers 1 to ",
-        );
+        assert_eq!(hardware.card, None);
+        let slow = Wanted {
+            rate_hz: 16_000,
+            ..PHONE
+        };
+        let hardware = negotiated(slow).unwrap();
+        assert_eq!((hardware.period_frames, hardware.buffer_frames), (160, 640));
+    }
+
+    #[test]
+    fn what_is_no_telephone_is_refused_with_what_there_is() {
+        for (wanted, expected) in [
+            (
+                Wanted {
+                    rate_hz: 4_000,
+                    ..PHONE
+                },
+                "the playback device \"null\" does not take rate in Hz 4000, it offers ",
+            ),
+            (
+                Wanted {
+                    buffer_frames: 500,
+                    period_frames: 250,
+                    ..PHONE
+                },
+                "does not take buffer of frames 960, it offers 500",
+            ),
+        ] {
+            let message = negotiated(wanted).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        }
     }
 
     #[test]

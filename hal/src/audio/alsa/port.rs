@@ -4,13 +4,19 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::audio::{Direction, Period};
+use super::format::Hardware;
+use crate::audio::Direction;
 
 /// The thread was late: the device had nothing to play, or nowhere to put what it captured.
 /// Numbered by Linux alike on every architecture the phone runs on.
 pub(super) const EPIPE: i32 = 32;
 /// The system slept.
 pub(super) const ESTRPIPE: i32 = 86;
+
+/// The highest rate a card may have: no card knows a higher one.
+pub(super) const MAX_RATE_HZ: u32 = 192_000;
+/// The most frames moved at once: a period of 10 ms at that rate, and what a resampler asks for beyond it.
+pub(super) const MAX_FRAMES: usize = 2048;
 
 /// A running device failed; small, so that the real-time thread can hand it about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +42,9 @@ pub(super) trait Port: Debug + Send {
     /// The device's name as configured.
     fn name(&self) -> Arc<str>;
 
+    /// What was agreed with it. Its numbers of frames are at its own rate, as everywhere here.
+    fn hardware(&self) -> Hardware;
+
     /// Empties its buffer and makes it ready to start.
     fn prepare(&self) -> Result<(), Fault>;
 
@@ -57,9 +66,9 @@ pub(super) trait Port: Debug + Send {
     /// Waits until poll says that it is time to write.
     fn wait_for_room(&self, timeout: Duration) -> Result<(), Fault>;
 
-    /// Blocks until one period has been captured.
-    fn read(&mut self, period: &mut Period, timeout: Duration) -> Result<(), Fault>;
+    /// Blocks until all of `samples` have been captured. At most [`MAX_FRAMES`].
+    fn read(&mut self, samples: &mut [f32], timeout: Duration) -> Result<(), Fault>;
 
-    /// Blocks until one period has been queued.
-    fn write(&mut self, period: &Period, timeout: Duration) -> Result<(), Fault>;
+    /// Blocks until all of `samples` have been queued. At most [`MAX_FRAMES`].
+    fn write(&mut self, samples: &[f32], timeout: Duration) -> Result<(), Fault>;
 }

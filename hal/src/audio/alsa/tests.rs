@@ -41,12 +41,24 @@ impl Scripted {
     }
 }
 
+/// What the phone asks for.
+const CARD: Hardware = Hardware {
+    rate_hz: RATE_HZ,
+    channels: 1,
+    encoding: format::Encoding::S16,
+    period_frames: PERIOD_FRAMES,
+    buffer_frames: BUFFER_FRAMES,
+    card: Some(9),
+};
 const TIMEOUT: i32 = -1;
 const ENODEV: i32 = 19;
 
 impl Port for Scripted {
     fn name(&self) -> Arc<str> {
         "hw:9".into()
+    }
+    fn hardware(&self) -> Hardware {
+        CARD
     }
     fn prepare(&self) -> Result<(), Fault> {
         self.note("prepare");
@@ -75,14 +87,14 @@ impl Port for Scripted {
         self.note("room");
         Ok(())
     }
-    fn read(&mut self, period: &mut Period, _: Duration) -> Result<(), Fault> {
+    fn read(&mut self, samples: &mut [f32], _: Duration) -> Result<(), Fault> {
         self.note("read");
         self.step("capturing")?;
-        period.fill(11);
+        samples.fill(0.25);
         Ok(())
     }
-    fn write(&mut self, period: &Period, _: Duration) -> Result<(), Fault> {
-        if period[0] == 0 {
+    fn write(&mut self, samples: &[f32], _: Duration) -> Result<(), Fault> {
+        if samples[0] == 0.0 {
             self.note("silence");
             return Ok(());
         }
@@ -102,20 +114,13 @@ fn device(capture: Option<&[i32]>, playback: Option<&[i32]>) -> (AlsaDuplex, Log
             script,
         })
     };
-    let mut device = AlsaDuplex {
-        format: StreamFormat {
-            capture: String::new(),
-            playback: String::new(),
-            rate_hz: RATE_HZ,
-            channels: 1,
-            period_frames: PERIOD_FRAMES,
-            buffer_frames: BUFFER_FRAMES,
-            linked: true,
-        },
-        capture: capture.map(|script| port(Direction::Capture, script)),
-        playback: playback.map(|script| port(Direction::Playback, script)),
-        running: false,
-    };
+    let mut device = AlsaDuplex::join(
+        capture.map(|script| port(Direction::Capture, script)),
+        playback.map(|script| port(Direction::Playback, script)),
+        capture.map(|_| PERIOD_FRAMES),
+        true,
+    )
+    .unwrap();
     device.start().unwrap();
     log.lock().unwrap().clear();
     (device, log)
@@ -227,4 +232,30 @@ fn one_direction_alone_is_paced_by_itself() {
         960
     );
     assert_eq!(*log.lock().unwrap(), ["playback room", "playback write"]);
+}
+
+#[test]
+fn as_much_is_queued_as_the_longer_period_needs() {
+    let with = |period_frames, buffer_frames| Hardware {
+        period_frames,
+        buffer_frames,
+        ..CARD
+    };
+    for (playback, captured_at_once, expected) in [
+        (CARD, Some(PERIOD_FRAMES), 960),
+        (with(240, 1920), Some(480), 960),
+        (with(480, 4096), Some(1024), 2048),
+        (with(1024, 4096), None, 2048),
+        (with(1024, 2048), Some(480), 1568),
+        (with(480, 960), Some(480), 480),
+    ] {
+        assert_eq!(primed(&playback, captured_at_once), expected, "{playback}");
+    }
+    let slow = Hardware {
+        rate_hz: 16_000,
+        period_frames: 256,
+        buffer_frames: 1024,
+        ..CARD
+    };
+    assert_eq!(primed(&slow, Some(480)), 1536);
 }
