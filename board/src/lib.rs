@@ -295,6 +295,8 @@ pub struct AudioPaths {
     pub speaker: Option<AudioPath>,
     /// The headset.
     pub headset: Option<AudioPath>,
+    /// Where the phone rings, if not at the path in use.
+    pub ringer: Option<PlaybackSpec>,
 }
 
 /// One way sound can take.

@@ -174,6 +174,13 @@ pub(crate) struct Audio {
     pub(crate) handset: AudioPath,
     pub(crate) speaker: Option<AudioPath>,
     pub(crate) headset: Option<AudioPath>,
+    pub(crate) ringer: Option<Ringer>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ringer {
+    pub(crate) playback: Spanned<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -10,6 +10,7 @@ mod levels;
 mod notices;
 mod peers;
 mod requests;
+mod ringer;
 mod sound;
 mod start;
 mod status;
@@ -166,6 +167,7 @@ impl Runtime {
                 concat!("Offhook ", env!("CARGO_PKG_VERSION")).to_owned(),
                 panel.url(),
             ],
+            own_ringer: sound::own_ringer(&config, &board).is_some(),
             ..PhoneConfig::default()
         });
         Ok(Self {

@@ -355,11 +355,11 @@ impl Script {
                 self.sequences[from] = self.sequences[from].wrapping_add(1);
                 self.timestamps[from] = self.timestamps[from].wrapping_add(frame.samples / ticks);
                 match self.dice(100) {
-                    0..5 => continue,                                              // lost
-                    5 => packet.payload.clear(),                                   // empty
-                    6 => packet.payload.iter_mut().for_each(|byte| *byte ^= 0xa5), // garbage
-                    7 => packet.payload_type = 101, // telephone event
-                    8 => packet.ssrc = 77,          // stray source
+                    0..5 => continue,                                                    // lost
+                    5 => packet.payload.clear(),                                         // empty
+                    6 => packet.payload.iter_mut().for_each(|byte| *byte ^= 0xa5),       // garbage
+                    7 => packet.payload_type = if self.dice(2) == 0 { 101 } else { 13 }, // key, comfort noise
+                    8 => packet.ssrc = 77, // stray source
                     9 => self.timestamps[from] = self.timestamps[from].wrapping_add(1 << 24),
                     10 => self.sequences[from] = self.sequences[from].wrapping_add(20_000),
                     11 => self.give(to, packet.clone()), // twice

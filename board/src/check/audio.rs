@@ -2,7 +2,7 @@
 
 use std::ops::{Range, RangeInclusive};
 
-use offhook_hal::audio::{AudioError, BUFFER_FRAMES, PERIOD_FRAMES};
+use offhook_hal::audio::{AudioError, BUFFER_FRAMES, PERIOD_FRAMES, PlaybackSpec};
 use toml::Spanned;
 
 use super::Check;
@@ -17,18 +17,6 @@ impl Check<'_> {
     pub(super) fn path(&self, raw: raw::AudioPath) -> Result<AudioPath, BoardError> {
         let period = PERIOD_FRAMES as u32;
         let buffer = BUFFER_FRAMES as u32;
-        let device = |at: Range<usize>, error: &AudioError| match error {
-            AudioError::Name {
-                given,
-                direction,
-                allowed,
-            } => self
-                .source
-                .invalid(&at, format!("{direction} is {given:?}"), *allowed),
-            other => self
-                .source
-                .invalid(&at, other.to_string(), "another device"),
-        };
         if raw.mixer_card.is_none()
             && let Some(element) = raw.playback_volume.as_ref().or(raw.capture_gain.as_ref())
         {
@@ -44,12 +32,8 @@ impl Check<'_> {
                 .capture
                 .as_ref()
                 .parse()
-                .map_err(|error| device(raw.capture.span(), &error))?,
-            playback: raw
-                .playback
-                .as_ref()
-                .parse()
-                .map_err(|error| device(raw.playback.span(), &error))?,
+                .map_err(|error| self.device(raw.capture.span(), &error))?,
+            playback: self.playback(&raw.playback)?,
             period_frames: self.source.number(
                 "period_frames",
                 &raw.period_frames,
@@ -81,6 +65,27 @@ impl Check<'_> {
                 })
                 .transpose()?,
         })
+    }
+
+    pub(super) fn playback(&self, raw: &Spanned<String>) -> Result<PlaybackSpec, BoardError> {
+        raw.as_ref()
+            .parse()
+            .map_err(|error| self.device(raw.span(), &error))
+    }
+
+    fn device(&self, at: Range<usize>, error: &AudioError) -> BoardError {
+        match error {
+            AudioError::Name {
+                given,
+                direction,
+                allowed,
+            } => self
+                .source
+                .invalid(&at, format!("{direction} is {given:?}"), *allowed),
+            other => self
+                .source
+                .invalid(&at, other.to_string(), "another device"),
+        }
     }
 
     fn element(&self, element: Spanned<raw::MixerElement>) -> Result<MixerElement, BoardError> {

@@ -142,6 +142,10 @@ impl Check<'_> {
             handset: self.path(audio.handset)?,
             speaker: audio.speaker.map(|path| self.path(path)).transpose()?,
             headset: audio.headset.map(|path| self.path(path)).transpose()?,
+            ringer: audio
+                .ringer
+                .map(|ringer| self.playback(&ringer.playback))
+                .transpose()?,
         })
     }
 

@@ -85,6 +85,27 @@ fn the_reference_board_is_what_its_file_says() {
 }
 
 #[test]
+fn a_ringer_may_have_a_device_of_its_own() {
+    let with = |device: &str| {
+        changed(
+            "[budgets]",
+            &format!("[audio.ringer]\nplayback = {device:?}\n[budgets]"),
+        )
+    };
+    let board = Board::parse(&with("alsa:plughw:CARD=Headphones"), "b.toml").unwrap();
+    let expected = PlaybackSpec::Alsa("plughw:CARD=Headphones".into());
+    assert_eq!(board.audio.ringer, Some(expected));
+    assert_eq!(Board::builtin("rpi-4b").unwrap().audio.ringer, None);
+    let error = Board::parse(&with("bell"), "b.toml")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("playback is \"bell\"") && error.contains("alsa:NAME"),
+        "{error}"
+    );
+}
+
+#[test]
 fn the_desktop_board_makes_a_panel() {
     let board = Board::builtin("desktop").unwrap();
     assert!(board.is_virtual());

@@ -10,6 +10,7 @@ use super::ramp::ms;
 use super::reference::Reference;
 use super::sleeper::Sleeper;
 use super::stream::Stream;
+use super::thread::Worker;
 use super::{AudioCommand, Frame, Tone, TonePlan, tones};
 use heapless::spsc::Consumer;
 use offhook_hal::audio::{PERIOD_FRAMES, Period, PeriodReport};
@@ -101,22 +102,38 @@ impl Engine {
             && !inner.commands.ready()
     }
 
-    /// A sign of life of the thread that works this engine.
-    pub(super) fn beat(&self) {
-        self.0.shared.beats.fetch_add(1, Relaxed);
-    }
-
-    /// How another thread wakes the one that this engine idles on.
-    pub(super) fn sleeper(&self) -> Arc<Sleeper> {
-        Arc::clone(&self.0.shared.sleeper)
-    }
-
     /// Carries out the commands that wait. [`Engine::process`] does it by itself; to be called now and then while
     /// there is no sound device, so that none is lost.
     pub fn obey(&mut self) {
         while let Some(command) = self.0.commands.dequeue() {
             self.0.obey_one(command);
         }
+    }
+}
+
+impl Worker for Engine {
+    fn note_device(&mut self, report: &PeriodReport) {
+        Self::note_device(self, report);
+    }
+
+    fn process(&mut self, capture: &Period, playback: &mut Period) {
+        Self::process(self, capture, playback);
+    }
+
+    fn is_idle(&self) -> bool {
+        Self::is_idle(self)
+    }
+
+    fn obey(&mut self) {
+        Self::obey(self);
+    }
+
+    fn sleeper(&self) -> Arc<Sleeper> {
+        Arc::clone(&self.0.shared.sleeper)
+    }
+
+    fn beat(&self) {
+        self.0.shared.beats.fetch_add(1, Relaxed);
     }
 }
 

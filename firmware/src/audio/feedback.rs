@@ -31,6 +31,28 @@ impl Feedback {
     }
 }
 
+/// Around each packet: IPv4 (20), UDP (8), RTP (12), SRTP's tag (10 bytes).
+const HEADER_BITS: u32 = 8 * 50;
+/// Opus's own least.
+const CODEC_LEAST_BPS: u32 = 6000;
+
+/// What goes into headers.
+fn headers_bps(frame_ms: u8) -> u32 {
+    HEADER_BITS * 1000 / u32::from(frame_ms.max(1))
+}
+
+/// The frame that leaves enough for an intelligible voice within `bandwidth_bps` (0: no limit): `wanted_ms`, or the
+/// next longer one that does, or the longest.
+pub fn frame_within(bandwidth_bps: u32, wanted_ms: u8) -> u8 {
+    let enough =
+        |&frame_ms: &u8| bandwidth_bps == 0 || bandwidth_bps >= headers_bps(frame_ms) + LEAST_BPS;
+    [10, 20, 40, 60]
+        .into_iter()
+        .filter(|&frame_ms| frame_ms >= wanted_ms)
+        .find(enough)
+        .unwrap_or(60)
+}
+
 /// What the encoder makes of the reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {
@@ -45,6 +67,8 @@ pub struct Tuning {
 #[derive(Debug)]
 pub struct Adaptation {
     configured: Tuning,
+    /// What the limit leaves for the codec, bits per second.
+    left_bps: u32,
     seen: u32,
     loss: f32,
 }
@@ -61,16 +85,27 @@ impl Adaptation {
     pub fn new(configured: Tuning) -> Self {
         Self {
             configured,
+            left_bps: u32::MAX,
             seen: 0,
             loss: f32::from(configured.expected_loss_percent),
         }
     }
 
-    /// Forgets the last call; reports until now are not this call's.
-    pub fn restart(&mut self, feedback: &Feedback) -> Tuning {
+    /// Forgets the last call; reports until now are not this call's. A packet lasts `frame_ms`, and all of them
+    /// together may be `bandwidth_bps`; 0: no limit.
+    pub fn restart(&mut self, feedback: &Feedback, frame_ms: u8, bandwidth_bps: u32) -> Tuning {
         self.seen = feedback.latest().0;
         self.loss = f32::from(self.configured.expected_loss_percent);
-        self.configured
+        self.left_bps = match bandwidth_bps {
+            0 => u32::MAX,
+            limit => limit
+                .saturating_sub(headers_bps(frame_ms))
+                .max(CODEC_LEAST_BPS),
+        };
+        Tuning {
+            bitrate_bps: self.configured.bitrate_bps.min(self.left_bps),
+            ..self.configured
+        }
     }
 
     /// Something new to set, if a report has come.
@@ -87,7 +122,7 @@ impl Adaptation {
             self.loss + (lost - self.loss) / 4.0
         };
         let much = ((self.loss - MUCH) / (30.0 - MUCH)).clamp(0.0, 1.0);
-        let configured = self.configured.bitrate_bps;
+        let configured = self.configured.bitrate_bps.min(self.left_bps);
         let lowest = LEAST_BPS.min(configured);
         Some(Tuning {
             bitrate_bps: ((configured as f32 * (1.0 - 0.5 * much)) as u32).max(lowest),
@@ -140,11 +175,37 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_is_kept_with_all_headers() {
+        // Limit, wanted frame; then the frame, and what is left for the codec.
+        for (limit, wanted, frame_ms, bitrate_bps) in [
+            (0, 10, 10, 40_000),
+            (100_000, 10, 10, 40_000),
+            (64_000, 10, 10, 24_000),
+            (50_000, 10, 20, 30_000),
+            (32_000, 20, 40, 22_000),
+            (24_000, 20, 60, 17_334),
+            (16_000, 20, 60, 9_334),
+        ] {
+            let frame = frame_within(limit, wanted);
+            assert_eq!(frame, frame_ms, "{limit} bit/s");
+            let feedback = Feedback::default();
+            let mut adaptation = Adaptation::new(CONFIGURED);
+            let tuning = adaptation.restart(&feedback, frame, limit);
+            assert_eq!(tuning.bitrate_bps, bitrate_bps, "{limit} bit/s");
+            for lost in [0.0, 30.0, 0.0] {
+                feedback.reported(lost);
+                let followed = adaptation.follow(&feedback).unwrap();
+                assert!(followed.bitrate_bps <= bitrate_bps, "{limit} bit/s");
+            }
+        }
+    }
+
+    #[test]
     fn another_call_begins_as_configured() {
         let feedback = Feedback::default();
         let mut adaptation = Adaptation::new(CONFIGURED);
         feedback.reported(50.0);
-        assert_eq!(adaptation.restart(&feedback), CONFIGURED);
+        assert_eq!(adaptation.restart(&feedback, 20, 0), CONFIGURED);
         assert_eq!(adaptation.follow(&feedback), None);
     }
 }

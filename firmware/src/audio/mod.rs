@@ -30,7 +30,9 @@ mod oscillator;
 mod pipeline;
 mod pitch;
 mod ramp;
+pub mod realtime;
 mod reference;
+mod ringer;
 mod sender;
 mod sleeper;
 mod stream;
@@ -43,9 +45,11 @@ mod tests;
 
 pub use crate::device::choices::TonePlan;
 pub use engine::Engine;
-pub use feedback::Feedback;
+pub use feedback::{Feedback, frame_within};
 pub use kind::CodecKind;
 pub use pipeline::{AudioSetupError, Control, EngineConfig, Full, Levels, OpusConfig, pipeline};
+pub use ringer::{Ringer, RingerControl, ringer};
+pub use sleeper::Sleeper;
 
 use std::time::Instant;
 
@@ -88,7 +92,7 @@ pub struct EncodedFrame {
     pub samples: u32,
     /// First frame after silence (marker bit).
     pub talk_spurt: bool,
-    /// Encoded audio.
+    /// Encoded audio. Empty: nothing is to be sent, the time goes by (discontinuous transmission).
     pub payload: heapless::Vec<u8, MAX_PAYLOAD_BYTES>,
 }
 

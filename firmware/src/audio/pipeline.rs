@@ -24,6 +24,8 @@ pub struct OpusConfig {
     pub dtx: bool,
     /// Loss the encoder reckons with, percent, 0..=100; at 0 it spends nothing on FEC.
     pub expected_loss_percent: u8,
+    /// The most that a stream may send, bits per second with all headers; 0: no limit.
+    pub bandwidth_bps: u32,
 }
 
 impl Default for OpusConfig {
@@ -36,6 +38,7 @@ impl Default for OpusConfig {
             fec: true,
             dtx: false,
             expected_loss_percent: 10,
+            bandwidth_bps: 0,
         }
     }
 }
@@ -179,7 +182,9 @@ pub fn pipeline(
     Ok((engine, Control { commands, shared }, ports))
 }
 
-fn leaked<T, const N: usize>() -> (Producer<'static, T>, heapless::spsc::Consumer<'static, T>) {
+/// Both ends of a queue that is never freed.
+pub(super) fn leaked<T, const N: usize>()
+-> (Producer<'static, T>, heapless::spsc::Consumer<'static, T>) {
     let queue: &'static mut Queue<T, N> = Box::leak(Box::new(Queue::new()));
     queue.split()
 }

@@ -14,6 +14,7 @@ pub struct Sender {
     encoder: Encoder,
     feedback: Feedback,
     adaptation: Adaptation,
+    bandwidth_bps: u32,
     queue: Producer<'static, EncodedFrame>,
     frame: Box<[f32]>,
     filled: usize,
@@ -43,6 +44,7 @@ impl Sender {
                 bitrate_bps: config.bitrate_bps,
                 expected_loss_percent: config.expected_loss_percent,
             }),
+            bandwidth_bps: config.bandwidth_bps,
             queue,
             frame: vec![0.0; MAX_PACKET_SAMPLES].into_boxed_slice(),
             filled: 0,
@@ -58,12 +60,15 @@ impl Sender {
     /// Starts anew. A frame length there is not becomes 20 ms.
     pub fn start(&mut self, codec: CodecKind, frame_ms: u8) {
         self.encoder.start(codec);
-        let tuning = self.adaptation.restart(&self.feedback);
-        self.encoder.tune(tuning);
-        self.frame_samples = match frame_ms {
-            10 | 20 | 40 | 60 => ms(frame_ms.into()),
-            _ => ms(20),
+        let frame_ms = match frame_ms {
+            10 | 20 | 40 | 60 => frame_ms,
+            _ => 20,
         };
+        let tuning = self
+            .adaptation
+            .restart(&self.feedback, frame_ms, self.bandwidth_bps);
+        self.encoder.tune(tuning);
+        self.frame_samples = ms(frame_ms.into());
         self.filled = 0;
         self.gate.jump(0.0);
         self.talk_spurt = true;
@@ -102,9 +107,10 @@ impl Sender {
             talk_spurt: self.talk_spurt,
             payload,
         };
+        let rests = frame.payload.is_empty();
         if encoded && self.queue.enqueue(frame).is_ok() {
-            self.sent += 1;
-            self.talk_spurt = false;
+            self.sent += u64::from(!rests);
+            self.talk_spurt = rests;
         } else {
             // The far end will hear a gap; the marker bit tells its jitter buffer that a new spurt begins.
             self.dropped += 1;

@@ -3,29 +3,44 @@
 //! When there is nothing to hear, say or ring for a while, the device stands still, open and set up, and the thread
 //! sleeps; a command wakes it and the device starts again within its primed periods.
 
-use super::Engine;
+use super::realtime;
 use super::sleeper::Sleeper;
-use offhook_hal::audio::{AudioError, DuplexAudio, PERIOD_FRAMES};
+use offhook_hal::audio::{AudioError, DuplexAudio, PERIOD_FRAMES, Period, PeriodReport};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use thread_priority::{
-    RealtimeThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
-    set_thread_priority_and_policy, thread_native_id,
-};
 
 /// The device runs on for so many periods after the last sound: until that has left its buffer.
 const LINGER: u32 = 100;
-/// Above all that is not real time, and below the kernel's own interrupt threads, which are at 50 (sched(7)).
-const PRIORITY: u8 = 40;
 /// A device that stands still is looked after this often, so that one that was unplugged is noticed.
 pub const LOOK_AFTER: Duration = Duration::from_secs(2);
 
+/// What works on a device's periods. None of it may allocate, lock, log or make a system call.
+pub trait Worker: Send + 'static {
+    /// Takes what the device said of the exchange that captured the next period.
+    fn note_device(&mut self, report: &PeriodReport);
+
+    /// One period, every 10 ms by the device's clock.
+    fn process(&mut self, capture: &Period, playback: &mut Period);
+
+    /// There is nothing to play or capture, and no command waits: the device may stand still.
+    fn is_idle(&self) -> bool;
+
+    /// Carries out the commands that wait, without a period.
+    fn obey(&mut self);
+
+    /// How another thread wakes the one that idles on this.
+    fn sleeper(&self) -> Arc<Sleeper>;
+
+    /// A sign of life of the thread that works on this.
+    fn beat(&self) {}
+}
+
 /// What is left when the thread has ended.
-pub struct Ended {
+pub struct Ended<W> {
     /// To be used again with the same or another device.
-    pub engine: Engine,
+    pub engine: W,
     /// Stopped.
     pub device: Box<dyn DuplexAudio>,
     /// Why; `None`: it was asked to.
@@ -61,7 +76,8 @@ impl Drop for AudioThread {
     }
 }
 
-/// Lets this process's audio thread run ahead of everything else (`SCHED_FIFO`) from its next start on. For the phone's
+/// Lets this process's audio thread run ahead of everything else, in locked memory ([`realtime`]), from its next start
+/// on hardware on. For the phone's
 /// own program: tests run many phones in one process, and must not starve each other.
 pub fn run_ahead() {
     RUNS_AHEAD.store(true, Ordering::Relaxed);
@@ -69,30 +85,15 @@ pub fn run_ahead() {
 
 static RUNS_AHEAD: AtomicBool = AtomicBool::new(false);
 
-/// Needs `LimitRTPRIO` or the right to. Without it the phone works, and stutters when the machine is busy.
-fn take_precedence() {
-    if !RUNS_AHEAD.load(Ordering::Relaxed) {
-        return;
-    }
-    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
-    let result = ThreadPriorityValue::try_from(PRIORITY).map(|value| {
-        let priority = ThreadPriority::Crossplatform(value);
-        set_thread_priority_and_policy(thread_native_id(), priority, policy)
-    });
-    if !matches!(result, Ok(Ok(()))) {
-        tracing::info!("the audio thread has no precedence: LimitRTPRIO would give it");
-    }
-}
-
 /// Starts the device and the thread "audio". `on_end` is called on that thread, once, when the device fails (also if it
 /// cannot be started) or [`AudioThread::stop`] was called; it gets engine and device back.
 ///
 /// # Errors
 /// If the system has no thread to give; engine and device are lost then.
-pub fn spawn(
+pub fn spawn<W: Worker>(
     device: Box<dyn DuplexAudio>,
-    engine: Engine,
-    on_end: impl FnOnce(Ended) + Send + 'static,
+    engine: W,
+    on_end: impl FnOnce(Ended<W>) + Send + 'static,
 ) -> std::io::Result<AudioThread> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
@@ -107,8 +108,10 @@ pub fn spawn(
     })
 }
 
-fn run(mut device: Box<dyn DuplexAudio>, mut engine: Engine, stop: &AtomicBool) -> Ended {
-    take_precedence();
+fn run<W: Worker>(mut device: Box<dyn DuplexAudio>, mut engine: W, stop: &AtomicBool) -> Ended<W> {
+    if RUNS_AHEAD.load(Ordering::Relaxed) && device.is_hardware() {
+        realtime::enter();
+    }
     let error = serve(device.as_mut(), &mut engine, stop).err();
     device.stop();
     Ended {
@@ -120,7 +123,7 @@ fn run(mut device: Box<dyn DuplexAudio>, mut engine: Engine, stop: &AtomicBool) 
 
 fn serve(
     device: &mut dyn DuplexAudio,
-    engine: &mut Engine,
+    engine: &mut impl Worker,
     stop: &AtomicBool,
 ) -> Result<(), AudioError> {
     let sleeper = engine.sleeper();
@@ -142,7 +145,7 @@ fn serve(
 /// Until it is asked to stop, or there is nothing to do.
 fn exchange(
     device: &mut dyn DuplexAudio,
-    engine: &mut Engine,
+    engine: &mut impl Worker,
     stop: &AtomicBool,
 ) -> Result<(), AudioError> {
     let mut capture = [0; PERIOD_FRAMES];

@@ -126,8 +126,13 @@ pub struct AudioSection {
     pub opus_complexity: u8,
     /// Opus in-band forward error correction.
     pub opus_fec: bool,
-    /// Length of a sent frame, milliseconds: 10 or 20.
+    /// While nobody speaks, Opus sends a packet only now and then.
+    pub opus_dtx: bool,
+    /// Length of a sent frame, milliseconds: 10, 20, 40, 60. An offer may ask for another one.
     pub frame_ms: u8,
+    /// The most that one call may send, bit/s, with the headers of its packets (IPv4, UDP, SRTP); 0: no limit. Packets
+    /// get longer where it leaves too little for the voice, then Opus's bit rate goes down.
+    pub bandwidth_bps: u32,
 }
 
 impl Default for AudioSection {
@@ -138,7 +143,9 @@ impl Default for AudioSection {
             opus_bitrate_bps: 32_000,
             opus_complexity: 5,
             opus_fec: true,
+            opus_dtx: false,
             frame_ms: 20,
+            bandwidth_bps: 0,
         }
     }
 }
@@ -346,11 +353,18 @@ impl Config {
                 "must be 0 to 10".into(),
             );
         }
-        if !matches!(self.audio.frame_ms, 10 | 20) {
+        if !matches!(self.audio.frame_ms, 10 | 20 | 40 | 60) {
             return fail(
                 "audio.frame_ms",
                 &self.audio.frame_ms,
-                "must be 10 or 20".into(),
+                "must be 10, 20, 40 or 60".into(),
+            );
+        }
+        if (1..16_000).contains(&self.audio.bandwidth_bps) {
+            return fail(
+                "audio.bandwidth_bps",
+                &self.audio.bandwidth_bps,
+                "must be 0 or at least 16000".into(),
             );
         }
         let pause = self.phone.inter_digit_timeout_ms;
@@ -461,8 +475,13 @@ opus_bitrate_bps = 32000
 opus_complexity = 5
 # Opus in-band forward error correction: costs some bits, hides single lost packets.
 opus_fec = true
-# Length of a sent frame in ms: 20, or 10 for less delay and more packets.
+# Send only a packet now and then while nobody speaks: saves bandwidth, costs the beginnings of quiet words.
+opus_dtx = false
+# Length of a sent frame in ms: 20, or 10 for less delay and more packets, or 40 or 60 for fewer.
 frame_ms = 20
+# The most that one call may send, in bit/s with all headers; 0: no limit, else at least 16000. Below some 36000 the
+# frames get longer, and what is left is Opus's bit rate. (G.711 has one rate, 80000 with 20 ms frames.)
+bandwidth_bps = 0
 
 [phone]
 # Whose dial, ringing and busy tones: "north-america", "united-kingdom" or "continental-europe".
@@ -536,7 +555,8 @@ mod tests {
             ("[audio]\nplayback = \"silence\"", "audio.playback"),
             ("[audio]\nopus_bitrate_bps = 1", "6000 to 128000"),
             ("[audio]\nopus_complexity = 11", "0 to 10"),
-            ("[audio]\nframe_ms = 15", "10 or 20"),
+            ("[audio]\nframe_ms = 15", "10, 20, 40 or 60"),
+            ("[audio]\nbandwidth_bps = 9000", "0 or at least 16000"),
             ("[phone]\ninter_digit_timeout_ms = 5", "1000 to 20000"),
             ("[phone]\ntones = \"mars\"", "north-america"),
             ("[api]\nlisten = \"localhost\"", "line 2"),

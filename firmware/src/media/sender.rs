@@ -140,7 +140,7 @@ impl Sender {
         let came = !frames.is_empty();
         let stale = frames.len().saturating_sub(BURST);
         for (index, frame) in frames.drain(..).enumerate() {
-            if open && index >= stale && !self.keys.sounding() {
+            if open && index >= stale && !self.keys.sounding() && !frame.payload.is_empty() {
                 self.out.extend(self.packetizer.audio(&frame, now));
             } else {
                 self.packetizer.skip(&frame, now);

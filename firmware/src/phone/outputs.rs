@@ -144,7 +144,7 @@ impl Phone {
             volume: Some(self.volumes.of(self.last_path)),
             ring_volume: Some(self.volumes.ring),
             listen: path.is_some(),
-            ring: path.is_none() && (self.calls.is_audible() || self.recall == Recall::Ringing),
+            ring: self.rings(path),
             tone: path.and_then(|_| self.tone()),
             key_tone: self.key_tone,
             mute: focus.is_some_and(super::calls::Call::is_gated),
@@ -162,6 +162,17 @@ impl Phone {
         self.focus_call()
             .filter(|call| call.can_hear_us())
             .and_then(|call| call.view.session_id.clone())
+    }
+
+    /// A ringer of its own is heard beside a call, but not beside a microphone that stands open on the desk.
+    fn rings(&self, path: Option<AudioPath>) -> bool {
+        match path {
+            None => self.calls.is_audible() || self.recall == Recall::Ringing,
+            Some(AudioPath::Handset | AudioPath::Headset) => {
+                self.config.own_ringer && self.calls.is_audible()
+            }
+            Some(AudioPath::Speaker) => false,
+        }
     }
 
     /// The tone in the ear.

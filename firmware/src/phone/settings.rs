@@ -24,6 +24,8 @@ pub struct PhoneConfig {
     pub first_command: u64,
     /// Volumes and path to start with; what is absent has a default.
     pub audio: AudioSettings,
+    /// The phone rings on a sound device of its own: also while somebody talks at handset or headset.
+    pub own_ringer: bool,
 }
 
 impl Default for PhoneConfig {
@@ -38,6 +40,7 @@ impl Default for PhoneConfig {
             about: Vec::new(),
             first_command: 0,
             audio: AudioSettings::default(),
+            own_ringer: false,
         }
     }
 }

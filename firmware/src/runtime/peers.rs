@@ -1,7 +1,7 @@
 //! The peer connections, each in a task of its own, and the streams of the audio pipeline they use.
 
 use super::Wake;
-use crate::audio::{AudioCommand, MAX_STREAMS, StreamPort};
+use crate::audio::{AudioCommand, MAX_STREAMS, StreamPort, frame_within};
 use crate::device::config::Config;
 use crate::genesys::IceServers;
 use crate::genesys::id::SessionId;
@@ -63,7 +63,7 @@ impl Peers {
             open: HashMap::new(),
             loopback,
             ipv6: config.cloud.ipv6,
-            frame_ms: config.audio.frame_ms,
+            frame_ms: frame_within(config.audio.bandwidth_bps, config.audio.frame_ms),
             tls,
             next_number: 0,
             wake,

@@ -1,6 +1,7 @@
 //! The sound device: opened when the phone starts, opened again when it is lost or another path is wanted.
 
 use super::levels::{Levels, PathLevels};
+use super::ringer::{RingDevice, RingerEvent};
 use super::{RuntimeError, Wake, notices};
 use crate::audio::thread::{self, AudioThread, Ended};
 use crate::audio::{
@@ -25,11 +26,13 @@ pub(super) enum SoundEvent {
     /// A device was opened, or not.
     Opened(Result<Box<dyn DuplexAudio>, AudioError>),
     /// The audio thread has ended; engine and device come back.
-    Ended(Box<Ended>),
+    Ended(Box<Ended<Engine>>),
     /// Time to try again.
     Retry,
     /// A path's mixer elements cannot be set.
     NoMixer(AudioPath),
+    /// Of the ringer's own device.
+    Ringer(RingerEvent),
 }
 
 impl std::fmt::Debug for SoundEvent {
@@ -43,6 +46,7 @@ impl std::fmt::Debug for SoundEvent {
             Self::Ended(ended) => write!(f, "Ended({:?})", ended.error),
             Self::Retry => f.write_str("Retry"),
             Self::NoMixer(path) => write!(f, "NoMixer({path:?})"),
+            Self::Ringer(event) => event.fmt(f),
         }
     }
 }
@@ -61,6 +65,9 @@ pub(super) struct Sound {
     paths: [(CaptureSpec, PlaybackSpec); 3],
     path: AudioPath,
     levels: Levels,
+    /// On boards that have one.
+    ringer: Option<RingDevice>,
+    ringing: bool,
     /// Of the present path, percent.
     volume: u8,
     wake: mpsc::Sender<Wake>,
@@ -91,6 +98,8 @@ impl Sound {
                 bitrate_bps: config.audio.opus_bitrate_bps,
                 complexity: config.audio.opus_complexity,
                 fec: config.audio.opus_fec,
+                dtx: config.audio.opus_dtx,
+                bandwidth_bps: config.audio.bandwidth_bps,
                 ..OpusConfig::default()
             },
             voices: PATHS.map(|path| voice(path_of(board, path))),
@@ -98,6 +107,8 @@ impl Sound {
             ..EngineConfig::default()
         };
         let (engine, control, ports) = crate::audio::pipeline(engine_config)?;
+        let ringer = own_ringer(config, board)
+            .map(|spec| RingDevice::new(&engine_config, spec, wake.clone(), RETRY));
         let paths = PATHS.map(|path| specs(config, board, path));
         let state = State::Closed(Box::new(engine));
         // Devices of the configuration's own are not the ones the board's mixer belongs to.
@@ -118,6 +129,8 @@ impl Sound {
                 paths,
                 path: AudioPath::Handset,
                 levels,
+                ringer,
+                ringing: false,
                 volume: EngineConfig::default().volume_percent,
                 wake,
             },
@@ -127,6 +140,9 @@ impl Sound {
 
     /// Opens the device of the present path; does nothing when it is open.
     pub fn open(&mut self) {
+        if let Some(ringer) = &mut self.ringer {
+            ringer.open();
+        }
         match std::mem::replace(&mut self.state, State::Stopped) {
             State::Closed(engine) => {
                 self.state = State::Opening(engine);
@@ -177,8 +193,26 @@ impl Sound {
     pub fn send(&mut self, command: AudioCommand) {
         match command {
             AudioCommand::Volume(percent) => self.set_volume(percent),
-            other => self.tell_thread(other),
+            AudioCommand::Ring(on) => self.ring(on),
+            other => {
+                if let (Some(ringer), AudioCommand::RingVolume(_) | AudioCommand::Plan(_)) =
+                    (&mut self.ringer, other)
+                {
+                    ringer.send(other);
+                }
+                self.tell_thread(other);
+            }
         }
+    }
+
+    /// On the ringer's own device, or else at the path in use.
+    fn ring(&mut self, on: bool) {
+        self.ringing = on;
+        let elsewhere = match &mut self.ringer {
+            Some(ringer) => ringer.send(AudioCommand::Ring(on)),
+            None => false,
+        };
+        self.tell_thread(AudioCommand::Ring(on && !elsewhere));
     }
 
     fn tell_thread(&mut self, command: AudioCommand) {
@@ -193,11 +227,20 @@ impl Sound {
             self.set_volume(self.volume);
             return Outcome::Nothing;
         }
+        if let SoundEvent::Ringer(event) = event {
+            if let Some(ringer) = &mut self.ringer
+                && !ringer.handle(event)
+                && self.ringing
+            {
+                self.tell_thread(AudioCommand::Ring(true));
+            }
+            return Outcome::Nothing;
+        }
         match (event, std::mem::replace(&mut self.state, State::Stopped)) {
             (SoundEvent::Opened(Ok(device)), State::Opening(engine)) => {
                 tracing::info!(format = ?device.format(), "sound is running");
                 let wake = self.wake.clone();
-                let on_end = move |ended: Ended| {
+                let on_end = move |ended: Ended<Engine>| {
                     // The phone has stopped: the engine is not needed any more.
                     let _ = wake.try_send(Wake::Sound(SoundEvent::Ended(Box::new(ended))));
                 };
@@ -274,6 +317,15 @@ impl Sound {
     pub fn stop(&mut self) {
         // Dropping a running thread stops it and waits a period at most.
         self.state = State::Stopped;
+        self.ringer = None;
+    }
+}
+
+/// The board's ringer. With devices of the configuration's own the board's are not used.
+pub(super) fn own_ringer(config: &Config, board: &Board) -> Option<PlaybackSpec> {
+    match config.audio.playback_spec() {
+        None => board.audio.ringer.clone(),
+        Some(_) => None,
     }
 }
 

@@ -64,6 +64,11 @@ pub trait DuplexAudio: Send {
         Ok(())
     }
 
+    /// There is a card behind it, whose interrupts must be served in time.
+    fn is_hardware(&self) -> bool {
+        false
+    }
+
     /// What was agreed with the device.
     fn format(&self) -> &StreamFormat;
 }

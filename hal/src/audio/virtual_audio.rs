@@ -202,6 +202,10 @@ impl DuplexAudio for VirtualAudio {
         }
     }
 
+    fn is_hardware(&self) -> bool {
+        matches!(self.pace, Pace::Device(_))
+    }
+
     fn format(&self) -> &StreamFormat {
         &self.format
     }

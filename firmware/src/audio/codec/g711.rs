@@ -129,6 +129,14 @@ impl Decode for G711Decoder {
         false
     }
 
+    fn rests(&self, _payload: &[u8]) -> bool {
+        false // that is what comfort noise packets are for
+    }
+
+    fn comfort_noise(&mut self, level: u8) {
+        self.concealer.comfort_noise(level);
+    }
+
     fn conceal(&mut self, out: &mut [f32]) {
         let narrow = &mut self.narrow[..(out.len() / RATIO).min(MAX_NARROW)];
         self.concealer.conceal(narrow);

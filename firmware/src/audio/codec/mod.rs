@@ -27,6 +27,11 @@ pub trait Decode {
     fn recover(&mut self, following: &[u8], out: &mut [f32]) -> bool;
     /// Whether the packet carries a copy of the one before it.
     fn carries_copy(&self, payload: &[u8]) -> bool;
+    /// Whether the packet says that nobody speaks from its end on, so that none follows until somebody does.
+    fn rests(&self, payload: &[u8]) -> bool;
+    /// From now until the next packet, [`Decode::conceal`] makes noise of this level, dB below the overload point
+    /// (RFC 3389).
+    fn comfort_noise(&mut self, level: u8);
     /// Makes up `out.len()` samples; a multiple of 120 (2.5 ms), at most [`MAX_PACKET_SAMPLES`].
     fn conceal(&mut self, out: &mut [f32]);
     /// Forgets what it heard.
@@ -80,6 +85,17 @@ impl Decode for Decoder {
             CodecKind::Opus => self.opus.carries_copy(payload),
             CodecKind::Pcmu | CodecKind::Pcma => self.g711.carries_copy(payload),
         }
+    }
+
+    fn rests(&self, payload: &[u8]) -> bool {
+        match self.kind {
+            CodecKind::Opus => self.opus.rests(payload),
+            CodecKind::Pcmu | CodecKind::Pcma => self.g711.rests(payload),
+        }
+    }
+
+    fn comfort_noise(&mut self, level: u8) {
+        self.current().comfort_noise(level);
     }
 
     fn decode(&mut self, payload: &[u8], out: &mut [f32]) -> Option<usize> {

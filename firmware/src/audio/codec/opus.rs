@@ -10,7 +10,15 @@ const RATE_HZ: u32 = offhook_hal::audio::RATE_HZ;
 const MAX_ENCODED_BYTES: usize = 1200;
 
 /// The encoder.
-pub struct OpusEncoder(opus::Encoder);
+pub struct OpusEncoder {
+    encoder: opus::Encoder,
+    dtx: bool,
+    /// The last packet said that nobody speaks; no other one is needed until it changes.
+    rests: bool,
+}
+
+/// A packet this short says that nobody speaks (RFC 7587 3.1.3): it is sent once.
+pub const REST_BYTES: usize = 2;
 
 impl OpusEncoder {
     /// For speech, as configured.
@@ -24,31 +32,43 @@ impl OpusEncoder {
         // Without the hint a tone or music on hold moves the encoder to CELT, which has no FEC.
         encoder.set_signal(Signal::Voice)?;
         encoder.set_lsb_depth(16)?;
-        Ok(Self(encoder))
+        Ok(Self {
+            encoder,
+            dtx: config.dtx,
+            rests: false,
+        })
     }
 
     /// Forgets what it heard; settings stay.
     pub fn reset(&mut self) {
         // OPUS_RESET_STATE cannot fail on a valid encoder.
-        let _ = self.0.reset_state();
+        let _ = self.encoder.reset_state();
+        self.rests = false;
     }
 
     /// Follows the network.
     pub fn tune(&mut self, tuning: Tuning) {
         // Both lie within libopus's ranges; it has no other reason to refuse.
-        let _ = self.0.set_bitrate(Bitrate::Bits(tuning.bitrate_bps as i32));
         let _ = self
-            .0
+            .encoder
+            .set_bitrate(Bitrate::Bits(tuning.bitrate_bps as i32));
+        let _ = self
+            .encoder
             .set_packet_loss_perc(tuning.expected_loss_percent.into());
     }
 
-    /// One packet.
+    /// One packet; an empty one while nobody speaks and the far end knows.
     pub fn encode(&mut self, sound: &[f32], payload: &mut Payload) -> bool {
         if payload.resize_default(MAX_ENCODED_BYTES).is_err() {
             return false;
         }
-        let encoded = self.0.encode_float(sound, payload);
+        let encoded = self.encoder.encode_float(sound, payload);
         payload.truncate(encoded.as_ref().map_or(0, |&bytes| bytes));
+        let rests = self.dtx && payload.len() <= REST_BYTES;
+        if rests && self.rests {
+            payload.clear();
+        }
+        self.rests = rests;
         encoded.is_ok()
     }
 }
@@ -94,6 +114,14 @@ impl Decode for OpusDecoder {
 
     fn carries_copy(&self, payload: &[u8]) -> bool {
         has_redundancy(payload)
+    }
+
+    fn rests(&self, payload: &[u8]) -> bool {
+        payload.len() <= REST_BYTES
+    }
+
+    fn comfort_noise(&mut self, _level: u8) {
+        // libopus makes its own after a packet that says so.
     }
 
     fn conceal(&mut self, out: &mut [f32]) {
@@ -252,6 +280,42 @@ mod tests {
         let rms = |x: &[f32]| (x.iter().map(|s| s * s).sum::<f32>() / x.len() as f32).sqrt();
         let ratio = rms(&recovered) / rms(&out[..960]);
         assert!((0.7..1.4).contains(&ratio), "level changes by {ratio}");
+    }
+
+    #[test]
+    fn while_nobody_speaks_hardly_anything_is_sent_and_a_quiet_noise_is_heard() {
+        let mut encoder = OpusEncoder::new(OpusConfig {
+            dtx: true,
+            ..OpusConfig::default()
+        })
+        .unwrap();
+        let mut x = 1u32;
+        let mut hiss = || {
+            x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            ((x >> 8) as f32 / (1 << 23) as f32 - 1.0) * 0.003
+        };
+        let mut decoder = OpusDecoder::new().unwrap();
+        let (mut out, mut payload) = (vec![0.0; MAX_PACKET_SAMPLES], Payload::new());
+        let (mut sent, mut loudness) = (0, Vec::new());
+        for n in 0..300 {
+            let sound: Vec<f32> = (0..960).map(|_| hiss()).collect();
+            assert!(encoder.encode(&sound, &mut payload));
+            if payload.is_empty() {
+                decoder.conceal(&mut out[..960]);
+            } else {
+                sent += usize::from(n >= 100);
+                decoder.decode(&payload, &mut out).unwrap();
+            }
+            if n >= 100 {
+                loudness.push((out[..960].iter().map(|s| s * s).sum::<f32>() / 960.0).sqrt());
+            }
+        }
+        // A full one every 400 ms, and some after it until it rests again.
+        assert!(sent < 60, "{sent} of 200 packets");
+        let mean = loudness.iter().sum::<f32>() / loudness.len() as f32;
+        let hole = loudness.iter().filter(|&&one| one < mean / 8.0).count();
+        assert!((0.0003..0.01).contains(&mean), "{mean}");
+        assert!(hole < 20, "{hole} of 200 frames are silent");
     }
 
     #[test]

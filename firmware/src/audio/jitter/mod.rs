@@ -13,6 +13,7 @@
 //!   out or put in where the sound repeats itself or is quiet ([`stretch`]). A drift of the clocks is met the same way.
 
 mod delay;
+mod fill;
 mod loss;
 mod pcm;
 mod ring;
@@ -97,9 +98,16 @@ pub struct JitterBuffer {
     ignored: i64,
     /// Packets until one may be shortened without urgency.
     rest: u32,
+    /// Nobody speaks at the far end, and it sends nothing: comfort noise plays.
+    rests: bool,
+    /// The last comfort noise packet: its sequence number and level.
+    noise: Option<(i64, u8)>,
     gain: Ramp,
     counters: StreamCounters,
 }
+
+/// Comfort noise (RFC 3551 6, RFC 3389).
+const COMFORT_NOISE: u8 = 13;
 
 impl JitterBuffer {
     /// Allocates all it will ever need.
@@ -123,6 +131,8 @@ impl JitterBuffer {
             slack: 0,
             ignored: 0,
             rest: 0,
+            rests: false,
+            noise: None,
             gain: Ramp::new(1.0, FADE),
             counters: StreamCounters::default(),
         }
@@ -174,8 +184,17 @@ impl JitterBuffer {
             }
             Verdict::Restart => (self.restart(packet.sequence), false),
         };
+        if packet.payload_type == COMFORT_NOISE
+            && let Some(&level) = packet.payload.first()
+        {
+            self.ignored += 1;
+            if !reordered {
+                self.noise = Some((sequence, level & 0x7f));
+            }
+            return;
+        }
         if !self.source.is_audio(packet.payload_type) {
-            // Telephone events and comfort noise count in the same sequence, so they are not lost.
+            // Telephone events count in the same sequence, so they are not lost.
             self.ignored += 1;
             self.counters.refused += 1;
             return;
@@ -208,14 +227,14 @@ impl JitterBuffer {
         }
         while self.pcm.len() < PERIOD_FRAMES {
             let went_on = match self.state {
-                State::Waiting => self.begin(now),
+                State::Waiting => self.begin(decoder, now) || self.rest(decoder),
                 State::Playing => self.go_on(decoder, now),
             };
             if !went_on {
                 break;
             }
         }
-        if self.state == State::Playing {
+        if self.state == State::Playing && !self.rests {
             let delay = self.delay.delay(now, self.playing());
             self.counters.delay_ms = (delay / ms(1) as f64) as f32;
         }
@@ -257,6 +276,8 @@ impl JitterBuffer {
         self.next_sequence = None;
         self.stalled = 0;
         self.ignored = 0;
+        self.rests = false;
+        self.noise = None;
     }
 
     fn keep(&mut self, sequence: i64, timestamp: i64, packet: RtpPacket) {
@@ -296,7 +317,7 @@ impl JitterBuffer {
     }
 
     /// Starts to play when it is the first packet's time.
-    fn begin(&mut self, now: Instant) -> bool {
+    fn begin(&mut self, decoder: &mut impl Decode, now: Instant) -> bool {
         let Place {
             sequence,
             timestamp,
@@ -320,8 +341,15 @@ impl JitterBuffer {
         if silence >= PERIOD_FRAMES {
             return false;
         }
-        self.pcm.room(silence).fill(0.0);
-        self.pcm.commit(silence);
+        if self.rests {
+            self.make_up(decoder, silence);
+            self.rests = false;
+            // The codec's first sound need not join the noise.
+            self.fade_in = true;
+        } else {
+            self.pcm.room(silence).fill(0.0);
+            self.pcm.commit(silence);
+        }
         self.give_up_to(sequence);
         self.next_timestamp = timestamp;
         self.stalled = 0;
@@ -340,6 +368,11 @@ impl JitterBuffer {
         else {
             return self.stall(decoder);
         };
+        if self.rests {
+            // A talk spurt begins, with the right delay.
+            self.state = State::Waiting;
+            return true;
+        }
         let gap = timestamp - self.next_timestamp;
         if self.next_sequence.is_some_and(|next| sequence > next) {
             self.loss
@@ -364,39 +397,6 @@ impl JitterBuffer {
         true
     }
 
-    /// Fills a part of the gap before the first waiting packet.
-    fn fill(&mut self, decoder: &mut impl Decode, sequence: i64, gap: usize) {
-        let lost = self.next_sequence.is_some_and(|next| sequence > next);
-        let length = self.packet_samples;
-        if lost && gap <= length && self.recover(decoder, sequence, length, gap) {
-            self.counters.fec_recovered += 1;
-            self.next_timestamp += gap as i64;
-            self.give_up_to(sequence);
-            return;
-        }
-        let part = gap.min(PERIOD_FRAMES);
-        self.conceal(decoder, part);
-        self.next_timestamp += part as i64;
-        // A lost packet may still come as long as some of it is not concealed.
-        let open = (gap - part).div_ceil(length.max(1)) as i64;
-        self.give_up_to(sequence - open);
-    }
-
-    /// The last `gap` of `length` samples before the waiting packet, from its redundancy.
-    fn recover(
-        &mut self,
-        decoder: &mut impl Decode,
-        sequence: i64,
-        length: usize,
-        gap: usize,
-    ) -> bool {
-        let recovered = decoder.recover(self.ring.payload(sequence), self.pcm.room(length));
-        if recovered {
-            self.pcm.commit_without(length - gap, length);
-        }
-        recovered
-    }
-
     /// Decodes the first waiting packet.
     fn play(&mut self, decoder: &mut impl Decode, sequence: i64, timestamp: i64, now: Instant) {
         self.give_up_to(sequence);
@@ -404,6 +404,8 @@ impl JitterBuffer {
         let overlap = (self.next_timestamp - timestamp).max(0) as usize;
         let room = self.pcm.room(MAX_PACKET_SAMPLES);
         let decoded = decoder.decode(self.ring.payload(sequence), room);
+        self.rests = decoder.rests(self.ring.payload(sequence));
+        self.noise = self.noise.filter(|(noise, _)| *noise > sequence);
         self.ring.remove(sequence);
         let Some(samples) = decoded else {
             self.counters.refused += 1;
@@ -480,32 +482,6 @@ impl JitterBuffer {
         self.give_up_to(sequence);
         self.next_sequence = Some(sequence + 1);
         self.counters.late += 1;
-    }
-
-    /// Nothing waits.
-    fn stall(&mut self, decoder: &mut impl Decode) -> bool {
-        if self.stalled >= FADE_AFTER + FADE {
-            self.state = State::Waiting;
-            self.fade_in = true;
-            return false;
-        }
-        if self.stalled >= FADE_AFTER {
-            self.gain.to(0.0);
-        }
-        // No more than this period needs: the packet may be there in the next.
-        let part = (PERIOD_FRAMES - self.pcm.len()).next_multiple_of(CONCEAL_STEP);
-        self.conceal(decoder, part);
-        self.stalled += part;
-        true
-    }
-
-    fn conceal(&mut self, decoder: &mut impl Decode, length: usize) {
-        let whole = length.next_multiple_of(CONCEAL_STEP);
-        let room = self.pcm.room(whole);
-        let whole = room.len().min(whole) / CONCEAL_STEP * CONCEAL_STEP;
-        decoder.conceal(&mut room[..whole]);
-        self.pcm.commit(length.min(whole));
-        self.counters.concealed_samples += length as u64;
     }
 
     /// Everything before `sequence` that has not come is lost.

@@ -2,6 +2,7 @@
 
 mod call;
 mod commands;
+mod cost;
 mod echo;
 mod figures;
 pub mod measure;

@@ -1,5 +1,7 @@
 //! Mute, hold, swap, more calls, digits and volume while talking.
-use super::check;
+use super::bench::Bench;
+use super::{check, check_with};
+use crate::phone::PhoneConfig;
 
 #[test]
 fn mute_is_local_at_once_and_the_lamp_follows_the_cloud() {
@@ -130,6 +132,23 @@ fn hold_that_fails_goes_on_talking() {
          tap hold -> resume A
          fail resume A ->
          screen -> On hold (0:05) / Alice / The call could not be resumed",
+    );
+}
+
+#[test]
+fn a_ringer_of_its_own_rings_beside_a_call_but_not_beside_a_speaker() {
+    let script = "A rings -> ring on; line1 fast
+         lift -> accept A; ring off; listen on; line1 on
+         A connected -> talk A
+         B rings -> tone waiting; ring on; line2 fast
+         tap speaker -> ring off; path speaker; volume 60; speaker on
+         B retracted -> tone off; line2 off";
+    check_with(
+        Bench::new(PhoneConfig {
+            own_ringer: true,
+            ..PhoneConfig::default()
+        }),
+        script,
     );
 }
 

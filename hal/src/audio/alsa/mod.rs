@@ -302,6 +302,10 @@ impl DuplexAudio for AlsaDuplex {
         }
     }
 
+    fn is_hardware(&self) -> bool {
+        true
+    }
+
     fn format(&self) -> &StreamFormat {
         &self.format
     }

@@ -2,6 +2,7 @@
 //! phase is the media time, so that whatever is taken out, put in or repeated shows.
 
 mod anything;
+mod rest;
 mod traces;
 
 use super::*;
@@ -63,6 +64,10 @@ impl Decode for SineDecoder {
     fn carries_copy(&self, payload: &[u8]) -> bool {
         matches!(parse(payload), Some((_, _, true)))
     }
+    fn rests(&self, _payload: &[u8]) -> bool {
+        false
+    }
+    fn comfort_noise(&mut self, _level: u8) {}
     fn conceal(&mut self, out: &mut [f32]) {
         out.fill(0.0);
     }

@@ -1,0 +1,10 @@
+//! The audio pipeline as it is in the phone, with nothing around it.
+
+#[path = "../../../../firmware/src/audio/mod.rs"]
+pub mod audio;
+
+/// What the pipeline needs of the phone's module of this name.
+pub mod device {
+    #[path = "../../../../../firmware/src/device/choices.rs"]
+    pub mod choices;
+}
