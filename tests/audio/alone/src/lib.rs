@@ -2,9 +2,10 @@
 
 #[path = "../../../../firmware/src/audio/mod.rs"]
 pub mod audio;
+#[path = "../../../../firmware/src/device/choices.rs"]
+pub mod choices;
 
 /// What the pipeline needs of the phone's module of this name.
 pub mod device {
-    #[path = "../../../../../firmware/src/device/choices.rs"]
-    pub mod choices;
+    pub use crate::choices;
 }
