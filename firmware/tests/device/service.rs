@@ -1,9 +1,10 @@
 //! What systemd hears of the phone (sd_notify(3)); it kills and restarts a phone that does not say it is alive.
 
 use crate::process::{PATIENCE, Process, command, wait_for};
+use std::fs::File;
 use std::io::Read;
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -90,14 +91,12 @@ fn a_stuck_event_loop_is_missed() {
     drop(asked);
 }
 
-/// The audio thread hangs in its device: here one of ALSA's that writes into a pipe nobody reads.
-#[test]
-fn a_stuck_audio_thread_is_missed() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let pipe = dir.path().join("pipe");
+/// One of ALSA's devices that writes into a pipe nobody reads, its configuration and the pipe.
+fn stuck_device(dir: &Path) -> (PathBuf, File) {
+    let pipe = dir.join("pipe");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.expect("mkfifo").success());
-    let alsa = dir.path().join("asound.conf");
+    let alsa = dir.join("asound.conf");
     let text = format!(
         "pcm.stuck {{ type file slave.pcm {{ type null }} file \"{}\" format raw }}\n",
         pipe.display()
@@ -109,6 +108,14 @@ fn a_stuck_audio_thread_is_missed() {
         .write(true)
         .open(&pipe)
         .expect("a pipe");
+    (alsa, reader)
+}
+
+/// The audio thread hangs in its device.
+#[test]
+fn a_stuck_audio_thread_is_missed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (alsa, reader) = stuck_device(dir.path());
     let systemd = Systemd::new(dir.path());
     let mut command = command(
         dir.path(),
@@ -148,8 +155,12 @@ fn the_audio_thread_runs_ahead_where_it_may() {
         return;
     }
     let dir = tempfile::tempdir().expect("a folder");
-    let sound = "[audio]\ncapture = \"silence\"\nplayback = \"discard\"\n";
-    let phone = Process::start(command(dir.path(), sound).stderr(Stdio::null()));
+    // A device that hangs, so that the thread does not take the machine for itself.
+    let (alsa, _reader) = stuck_device(dir.path());
+    let sound = "[audio]\ncapture = \"silence\"\nplayback = \"alsa:stuck\"\n";
+    let mut command = command(dir.path(), sound);
+    command.env("ALSA_CONFIG_PATH", &alsa).stderr(Stdio::null());
+    let phone = Process::start(&mut command);
     let scheduling = |thread: &Path| {
         let stat = std::fs::read_to_string(thread.join("stat")).unwrap_or_default();
         let (name, fields) = stat.rsplit_once(')').unwrap_or_default();

@@ -8,9 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use offhook_hal::audio::alsa::AlsaDuplex;
-use offhook_hal::audio::{
-    AudioError, CaptureSpec, DuplexAudio, PERIOD_FRAMES, Period, PlaybackSpec, open,
-};
+use offhook_hal::audio::{AudioError, CaptureSpec, DuplexAudio, PERIOD_FRAMES, PlaybackSpec, open};
 
 const CHILD: &str = "OFFHOOK_ALSA_TEST";
 
@@ -135,18 +133,23 @@ fn every_sample_arrives_in_both_directions() {
         || {
             // The child has a folder of its own already.
             let sound = ramp(50);
-            let mut device = AlsaDuplex::open(Some("recorder"), Some("player")).unwrap();
-            device.start().unwrap();
+            // One at a time: plugins do not say that they share a clock, and playback beside another clock is bent.
             let mut heard = Vec::new();
-            for period in sound.chunks_exact(PERIOD_FRAMES) {
-                let playback: &Period = period.try_into().unwrap();
-                let mut capture = [0; PERIOD_FRAMES];
-                let report = device.exchange(playback, &mut capture).unwrap();
-                assert_eq!(report.xruns, 0);
-                heard.extend(capture);
+            for (capture, playback) in [(Some("recorder"), None), (None, Some("player"))] {
+                let mut device = AlsaDuplex::open(capture, playback).unwrap();
+                device.start().unwrap();
+                for period in sound.chunks_exact(PERIOD_FRAMES) {
+                    let mut captured = [0; PERIOD_FRAMES];
+                    let report = device
+                        .exchange(period.try_into().unwrap(), &mut captured)
+                        .unwrap();
+                    assert_eq!(report.xruns, 0);
+                    if capture.is_some() {
+                        heard.extend(captured);
+                    }
+                }
+                device.stop();
             }
-            device.stop();
-            drop(device);
             assert!(heard == sound, "captured something else than the file");
             let played = std::fs::read("played.raw").unwrap();
             // Two periods of silence come first: that is how far playback is ahead.
