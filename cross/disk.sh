@@ -88,6 +88,14 @@ finish_root() {
   systemd-sysusers --root="$tree"
   grep -q '^systemd-network:' "$tree/etc/passwd" || die "the users of systemd's services were not made"
   systemctl --root="$tree" --quiet preset-all 2>/dev/null || die "systemd's presets could not be applied"
+  # Nothing of this has work on a phone: its users, caches and catalogues are the image's own, nobody logs in at a
+  # console, and no TPM measures the start. Each would stand in the way of the first ring.
+  systemctl --root="$tree" --quiet mask ldconfig.service systemd-hwdb-update.service systemd-update-done.service \
+    systemd-journal-catalog-update.service systemd-sysusers.service systemd-firstboot.service systemd-logind.service \
+    systemd-machine-id-commit.service systemd-user-sessions.service systemd-binfmt.service getty.target \
+    systemd-ask-password-console.path systemd-ask-password-wall.path systemd-tpm2-setup.service \
+    systemd-tpm2-setup-early.service systemd-hibernate-clear.service proc-sys-fs-binfmt_misc.automount \
+    dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount sys-fs-fuse-connections.mount
   touch -d "@$(git -C "$root" log -1 --format=%ct)" "$tree/usr/lib/clock-epoch"
   rm -f "$tree"/etc/{passwd,group,shadow,gshadow}-
 }
