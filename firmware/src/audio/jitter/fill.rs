@@ -1,6 +1,6 @@
 //! What is heard when a packet is not there.
 
-use super::{CONCEAL_STEP, FADE, FADE_AFTER, JitterBuffer, State};
+use super::{CONCEAL_STEP, FADE, FADE_AFTER, JitterBuffer, STALL_STEP, State};
 use crate::audio::codec::Decode;
 use offhook_hal::audio::PERIOD_FRAMES;
 
@@ -56,7 +56,7 @@ impl JitterBuffer {
             self.gain.to(0.0);
         }
         // No more than this period needs: the packet may be there in the next.
-        let part = (PERIOD_FRAMES - self.pcm.len()).next_multiple_of(CONCEAL_STEP);
+        let part = (PERIOD_FRAMES - self.pcm.len()).next_multiple_of(STALL_STEP);
         self.conceal(decoder, part);
         self.stalled += part;
         true
@@ -76,10 +76,13 @@ impl JitterBuffer {
     }
 
     pub(super) fn make_up(&mut self, decoder: &mut impl Decode, length: usize) {
-        let whole = length.next_multiple_of(CONCEAL_STEP);
+        let missing = length.saturating_sub(self.pcm.spare());
+        let whole = missing.next_multiple_of(CONCEAL_STEP);
         let room = self.pcm.room(whole);
         let whole = room.len().min(whole) / CONCEAL_STEP * CONCEAL_STEP;
-        decoder.conceal(&mut room[..whole]);
-        self.pcm.commit(length.min(whole));
+        if whole > 0 {
+            decoder.conceal(&mut room[..whole]);
+        }
+        self.pcm.commit_part(length, whole);
     }
 }

@@ -41,8 +41,11 @@ const FADE_AFTER: usize = ms(80);
 const FADE: usize = ms(60);
 /// A gap between two packets longer than this is not concealed but skipped.
 const MAX_GAP: i64 = ms(500) as i64;
-/// libopus conceals in steps of 2.5 ms.
-const CONCEAL_STEP: usize = ms(5) / 2;
+/// Decoders conceal in steps of 10 ms. libopus takes 2.5 ms too, but where the speech was SILK's it makes 10 all the same,
+/// and throws away what was not asked for: its next sound does not join then.
+const CONCEAL_STEP: usize = ms(10);
+/// While nothing has come, sound is made up in steps of 2.5 ms.
+const STALL_STEP: usize = ms(5) / 2;
 /// More than this above the target when play starts, and the oldest packets are left out.
 const START_EXCESS: f64 = ms(60) as f64;
 /// More than this above it later, and whole packets are left out.

@@ -107,3 +107,30 @@ pub fn tone_residual(sound: &[f32], rate_hz: f32, hz: f32) -> f32 {
         .collect();
     rms(&rest) / rms(sound)
 }
+
+/// Where the sound clicks: its second difference is far beyond what it is for 5 ms around, which neither a consonant's
+/// beginning nor anything else that goes on for a while is.
+pub fn clicks(sound: &[f32]) -> Vec<usize> {
+    const AROUND: usize = 240;
+    /// A click's own bends.
+    const BESIDE: usize = 12;
+    /// A bend that is not heard even in silence.
+    const LEAST: f32 = 0.004;
+    let bends: Vec<f32> = sound
+        .windows(3)
+        .map(|w| (w[0] - 2.0 * w[1] + w[2]).abs())
+        .collect();
+    let most = |bends: &[f32]| bends.iter().copied().fold(0.0, f32::max);
+    let mut found: Vec<usize> = Vec::new();
+    for (n, &bend) in bends.iter().enumerate() {
+        if bend < LEAST || found.last().is_some_and(|last| n - last <= AROUND) {
+            continue;
+        }
+        let before = &bends[n.saturating_sub(AROUND)..n.saturating_sub(BESIDE)];
+        let after = &bends[(n + BESIDE).min(bends.len())..(n + AROUND).min(bends.len())];
+        if bend > 4.0 * most(before).max(most(after)) + LEAST {
+            found.push(n);
+        }
+    }
+    found
+}

@@ -4,6 +4,7 @@ mod call;
 mod commands;
 mod cost;
 mod echo;
+mod endurance;
 mod figures;
 pub mod measure;
 #[path = "../../../../tests/audio/traces/network.rs"]

@@ -22,12 +22,16 @@ pub struct Phone {
     period: Duration,
 }
 
+/// A period of a sound card that is `ppm` slower than the network's time.
+fn slow_period(ppm: f64) -> Duration {
+    Duration::from_secs_f64(0.010 * (1.0 + ppm * 1e-6))
+}
+
 impl Phone {
     /// Listening, nothing started. Its sound card is `ppm` slower than the network's time.
     pub fn new(config: EngineConfig, base: Instant, ppm: f64) -> Self {
         let (engine, mut control, ports) = pipeline(config).unwrap();
         control.send(AudioCommand::Listen(true)).unwrap();
-        let period = Duration::from_secs_f64(0.010 * (1.0 + ppm * 1e-6));
         Self {
             engine,
             control,
@@ -35,8 +39,13 @@ impl Phone {
             heard: Vec::new(),
             base,
             now: Duration::ZERO,
-            period,
+            period: slow_period(ppm),
         }
+    }
+
+    /// From now on its sound card is `ppm` slower than the network's time.
+    pub fn drift(&mut self, ppm: f64) {
+        self.period = slow_period(ppm);
     }
 
     pub fn send(&mut self, command: AudioCommand) {
@@ -91,7 +100,7 @@ impl Network {
 
 /// One direction of a call.
 pub struct Wire {
-    network: Network,
+    pub network: Network,
     random: Random,
     kind: CodecKind,
     base: Instant,
