@@ -3,7 +3,7 @@
 
 use crate::coturn::Coturn;
 use crate::peer_packets;
-use offhook_cloudsim::spec::{InboundSpec, Options, TurnServer, UserSpec};
+use offhook_cloudsim::spec::{InboundSpec, Options, OutboundSpec, TurnServer, UserSpec};
 use offhook_cloudsim::{LogEntry, LogKind};
 use offhook_tests::{PATIENCE, PhoneOptions, Rig};
 use std::time::Duration;
@@ -58,12 +58,20 @@ fn candidates(log: &[LogEntry]) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_is_relayed_by_every_way_to_the_relay() {
+async fn a_call_in_and_a_call_out_are_relayed_by_every_way_to_the_relay() {
     for carrier in ["udp", "tcp", "tls"] {
         eprintln!("{carrier}");
         let coturn = Coturn::start("127.0.0.1", "127.0.0.1").await;
         let rig = rig(&coturn, vec![coturn.service(carrier)]).await;
         let call = rig.answered(&InboundSpec::to(&rig.user)).await;
+        is_relayed(&rig, &call, &coturn).await;
+
+        rig.sim.outbound_defaults(OutboundSpec {
+            answer_after: Some(Duration::from_millis(300)),
+            ..OutboundSpec::default()
+        });
+        let call = rig.dial("5550100").await;
+        rig.connected(&call).await;
         is_relayed(&rig, &call, &coturn).await;
         rig.end().await;
     }

@@ -329,17 +329,21 @@ impl Link {
                 "the connection to the TURN server has ended",
             ));
         }
-        if let Some(request) = stun::request(datagram) {
-            if self.requests.contains(&request) {
-                return Ok(());
-            }
+        let request = stun::request(datagram);
+        if request.is_some_and(|request| self.requests.contains(&request)) {
+            return Ok(());
+        }
+        // Full is a loss, as on any network; a request that was lost may be repeated.
+        let is_sent = self
+            .outbound
+            .try_send(Bytes::copy_from_slice(datagram))
+            .is_ok();
+        if let Some(request) = request.filter(|_| is_sent) {
             if self.requests.len() == REQUESTS_REMEMBERED {
                 self.requests.pop_front();
             }
             self.requests.push_back(request);
         }
-        // Full is a loss, as on any network.
-        let _ = self.outbound.try_send(Bytes::copy_from_slice(datagram));
         Ok(())
     }
 }

@@ -201,3 +201,23 @@ async fn a_request_goes_out_once_and_a_broken_connection_is_an_error() {
         bridges.trouble()
     );
 }
+
+#[test]
+fn a_request_that_was_lost_on_the_way_may_be_repeated() {
+    // Without this a request dropped from a full queue is taken for one that the server has: no relay ever comes.
+    let (outbound, mut queue) = mpsc::channel(1);
+    let mut link = Link {
+        outbound,
+        requests: VecDeque::new(),
+    };
+    for transaction in [1, 2] {
+        link.send(&allocate(transaction)).expect("open");
+    }
+    assert_eq!(queue.try_recv().ok().as_deref(), Some(&allocate(1)[..]));
+    let mut repeated = || {
+        link.send(&allocate(2)).expect("open");
+        queue.try_recv().ok()
+    };
+    assert_eq!(repeated().as_deref(), Some(&allocate(2)[..]));
+    assert_eq!(repeated(), None);
+}

@@ -174,9 +174,11 @@ struct Session {
 
 impl Session {
     fn new(media: Media) -> Self {
-        // RFC 3550 section 5.1: both start anywhere; the SSRC is random already.
+        // RFC 3550 section 5.1: both start anywhere; the SSRC is random already. The sequence starts in the lower half,
+        // as every WebRTC stack has it: a phone that missed all packets before the first wrap could decrypt none after
+        // it, as its rollover counter would be behind for good (RFC 3711 section 3.3.1).
         let (next_sequence, next_timestamp) =
-            (media.ssrc as u16 | 0xFFF0, media.ssrc.rotate_left(16));
+            (media.ssrc as u16 & 0x7FFF, media.ssrc.rotate_left(16));
         Self {
             media,
             connected: false,
