@@ -27,7 +27,10 @@ pub(super) fn routes() -> Router<Api> {
         )
         .route("/api/v1/calls/{conversation}/recording", post(record))
         .route("/api/v1/calls/{conversation}/wrapup-codes", get(codes))
-        .route("/api/v1/calls/{conversation}/wrapup", post(wrap_up))
+        .route(
+            "/api/v1/calls/{conversation}/wrapup",
+            post(wrap_up).delete(skip_wrap_up),
+        )
         .route("/api/v1/calls/{conversation}/terminate", post(terminate))
         .route("/api/v1/media-handling", put(handle_media))
 }
@@ -212,6 +215,12 @@ async fn wrap_up(
         notes,
     };
     api.command(command).await?;
+    Ok(accepted())
+}
+
+async fn skip_wrap_up(State(api): State<Api>, Path(conversation): Path<String>) -> Answer {
+    api.command(Command::SkipWrapUp(ConversationId(conversation)))
+        .await?;
     Ok(accepted())
 }
 

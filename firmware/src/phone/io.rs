@@ -134,6 +134,8 @@ pub enum Wish {
     UseStation(StationId),
     /// Use the station again that was taken away.
     TakeStationBack,
+    /// Ring here, and at no other client of the user (genesys-protocol 7.1).
+    RingHere,
     /// Forget the user.
     LogOut,
 }

@@ -58,6 +58,7 @@ pub(super) enum Choice {
     Station(StationId),
     SpeedDial(usize),
     Voicemail,
+    RingHere,
     LogOut,
     Close,
     RemoveParty(ParticipantId),
@@ -110,6 +111,8 @@ impl Phone {
                     plan.voicemail
                         .as_ref()
                         .map(|_| row(words.voicemail, Choice::Voicemail)),
+                    self.is_follower
+                        .then(|| row(words.ring_here, Choice::RingHere)),
                     (!self.is_logged_out()).then(|| row(words.station, Choice::FindStations)),
                     is_in.then(|| row(words.log_out, Choice::Open(ListKind::LogOut))),
                     Some(row(words.about, Choice::Open(ListKind::About))),
@@ -193,7 +196,7 @@ impl Phone {
     pub(super) fn list_back(&mut self, now: Instant) {
         let at_rest = matches!(self.activity, Activity::Idle) && self.path().is_none();
         match self.shown_list().map(|list| list.kind) {
-            Some(ListKind::WrapUp) => self.skip_wrap_up(),
+            Some(ListKind::WrapUp) => self.put_wrap_up_away(now),
             Some(ListKind::Menu | ListKind::Parties) | None => self.close_list(),
             Some(_) if at_rest => self.open_list(now, ListKind::Menu),
             Some(_) => self.close_list(),
@@ -222,6 +225,10 @@ impl Phone {
                 if let Some(number) = self.config.plan.voicemail.clone() {
                     self.dial_number(now, number, None);
                 }
+            }
+            Choice::RingHere => {
+                self.close_list();
+                self.wish(Wish::RingHere);
             }
             Choice::LogOut => {
                 self.close_list();

@@ -32,6 +32,7 @@ pub(super) enum Asked {
     Record { paused: bool },
     WrapUpCodes(ConversationId),
     WrapUp(ConversationId),
+    SkipWrapUp,
 }
 
 impl Phone {
@@ -175,6 +176,8 @@ impl Phone {
                 self.wrap_up_refused(&id);
                 words.not_wrapped_up
             }
+            // The agent is done with it here; what the cloud still wants is told as when it has no codes.
+            Asked::SkipWrapUp => words.no_wrap_up_codes,
         };
         self.tell(now, words.failure(error, text));
     }

@@ -101,6 +101,7 @@ pub(super) struct Strings {
     pub station: &'static str,
     pub station_ours: &'static str,
     pub station_taken: &'static str,
+    pub ring_here: &'static str,
     pub log_out: &'static str,
     pub stay: &'static str,
     pub about: &'static str,
@@ -115,6 +116,7 @@ pub(super) struct Strings {
     pub no_speed_dial: &'static str,
     pub stations_not_found: &'static str,
     pub station_not_taken: &'static str,
+    pub not_ringing_here: &'static str,
     pub not_logged_out: &'static str,
 
     pub missed_one: &'static str,
@@ -286,6 +288,7 @@ pub(super) static ENGLISH: Strings = Strings {
     station: "Station",
     station_ours: "In use by this phone",
     station_taken: "In use by somebody else",
+    ring_here: "Ring here",
     log_out: "Log out",
     stay: "Stay logged in",
     about: "About",
@@ -300,6 +303,7 @@ pub(super) static ENGLISH: Strings = Strings {
     no_speed_dial: "No speed dial on this key",
     stations_not_found: "Stations cannot be listed",
     station_not_taken: "The station cannot be used",
+    not_ringing_here: "Still rings elsewhere, try again",
     not_logged_out: "Could not log out, try again",
 
     missed_one: "Missed call: ",
@@ -455,6 +459,7 @@ impl Strings {
         match wish {
             Wish::ListStations => self.stations_not_found,
             Wish::UseStation(_) | Wish::TakeStationBack => self.station_not_taken,
+            Wish::RingHere => self.not_ringing_here,
             Wish::LogOut => self.not_logged_out,
         }
     }

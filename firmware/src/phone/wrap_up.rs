@@ -111,11 +111,23 @@ impl Phone {
         }
     }
 
-    pub(super) fn skip_wrap_up(&mut self) {
+    /// Not here, not now: it can still be wrapped up at the agent's desktop.
+    pub(super) fn put_wrap_up_away(&mut self, now: Instant) {
         if self.may_skip_wrap_up()
             && let Some(index) = self.wrap_up_index()
         {
             self.wrap_ups.remove(index);
+            self.tell(now, self.words.no_wrap_up_codes);
+        }
+    }
+
+    /// No code is wanted, and the cloud is told so.
+    pub(super) fn skip_wrap_up(&mut self) {
+        if self.may_skip_wrap_up()
+            && let Some(index) = self.wrap_up_index()
+        {
+            let conversation = self.wrap_ups.remove(index).conversation;
+            self.command(Asked::SkipWrapUp, Command::SkipWrapUp(conversation));
         }
     }
 

@@ -151,7 +151,7 @@ impl Runtime {
         let station = match &wish {
             Wish::UseStation(id) => self.station(id),
             Wish::TakeStationBack => self.account.lost.clone(),
-            Wish::ListStations => None,
+            Wish::ListStations | Wish::RingHere => None,
             Wish::LogOut => {
                 self.end_all_calls();
                 None
@@ -164,6 +164,13 @@ impl Runtime {
                     Ok(()) => Fulfilled::Done(wish),
                     Err(error) => {
                         tracing::error!(%error, "not logged out");
+                        Fulfilled::Failed(wish)
+                    }
+                },
+                (Wish::RingHere, _) => match cloud.claim_alerting().await {
+                    Ok(()) => Fulfilled::Done(wish),
+                    Err(error) => {
+                        tracing::error!(%error, "the cloud does not let this phone ring alone");
                         Fulfilled::Failed(wish)
                     }
                 },

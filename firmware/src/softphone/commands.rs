@@ -58,6 +58,7 @@ impl Softphone {
                 code,
                 notes,
             } => self.wrap_up(id, &conversation, code, notes),
+            Command::SkipWrapUp(conversation) => self.skip_wrap_up(id, &conversation),
             Command::Terminate { session } => self.force_terminate(id, &session),
             Command::SetMediaHandling(handling) => self.set_media_handling(id, handling),
         };

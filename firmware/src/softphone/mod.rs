@@ -185,6 +185,8 @@ pub enum Command {
         /// The user's notes.
         notes: Option<Private>,
     },
+    /// The call is not to be wrapped up, where the queue leaves that to the agent. During the call or after it.
+    SkipWrapUp(ConversationId),
     /// `forceTerminateSession`: ends a session by signaling, whatever else uses it (6.11).
     Terminate {
         /// Which session.

@@ -31,7 +31,7 @@ pub(super) enum Purpose {
     },
     /// The codes a call can be wrapped up with.
     WrapUpCodes { command: CommandId },
-    /// To wrap a call up.
+    /// To wrap a call up, or to skip that.
     WrapUp {
         command: CommandId,
         conversation: ConversationId,

@@ -12,7 +12,7 @@ use super::{CommandId, CommandReply, Softphone};
 use crate::device::Private;
 use crate::genesys::id::{CommunicationId, ConversationId, ParticipantId, UserId};
 use crate::genesys::model::Conversation;
-use crate::genesys::rest::{FeatureRequest, RestError, RestReply, RestRequest};
+use crate::genesys::rest::{FeatureRequest, ParticipantPatch, RestError, RestReply, RestRequest};
 
 /// Calls that may wait for their code: nobody wraps up more than the last few.
 const MAX_AFTER: usize = 8;
@@ -123,6 +123,25 @@ impl Softphone {
             conversation: conversation.clone(),
         };
         self.request(RestRequest::Feature(Box::new(request)), purpose);
+        Ok(())
+    }
+
+    pub(super) fn skip_wrap_up(
+        &mut self,
+        command: CommandId,
+        conversation: &ConversationId,
+    ) -> Result<(), SdkError> {
+        let after = self.wrapped(conversation)?;
+        let request = RestRequest::PatchParticipant {
+            conversation: after.conversation,
+            participant: after.participant,
+            patch: ParticipantPatch::SkipWrapUp,
+        };
+        let purpose = Purpose::WrapUp {
+            command,
+            conversation: conversation.clone(),
+        };
+        self.request(request, purpose);
         Ok(())
     }
 

@@ -69,6 +69,25 @@ async fn a_phone_that_does_not_lead_keeps_still_and_rings_when_it_leads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_menu_has_the_calls_ring_here_again() {
+    let rig = rig().await;
+    let me = rig.user.user_id.as_str();
+    let own = rig.sim.alerting_leader(me).unwrap();
+    rig.sim.lead_alerting(me, None).unwrap();
+    leads(&rig, false).await;
+    rig.phone.api.tap("ok").await;
+    // "Ring here" is the first row: nothing else of the default configuration comes before it.
+    rig.phone.api.tap("1").await;
+    // A phone that does not lead has nothing pending.
+    let call = rig.ring(&InboundSpec::to(&rig.user)).await;
+    assert_eq!(rig.sim.alerting_leader(me).unwrap(), own);
+    rig.lift().await;
+    rig.connected(&call).await;
+    rig.hang_up(&call).await;
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_goes_on_when_another_client_takes_the_lead() {
     let rig = rig().await;
     let me = rig.user.user_id.as_str();

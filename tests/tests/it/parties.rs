@@ -259,3 +259,29 @@ async fn the_recording_pauses_and_the_call_is_wrapped_up() {
         .unwrap();
     rig.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrap_up_that_may_be_skipped_is_skipped() {
+    let rig = Rig::start(PhoneOptions::default()).await;
+    let call = rig
+        .answered(&InboundSpec {
+            wrapup_prompt: "optional".into(),
+            ..InboundSpec::to(&rig.user)
+        })
+        .await;
+    rig.hang_up(&call).await;
+    rig.phone.api.wait_event("wrapUpRequired", |_| true).await;
+    let path = format!("/api/v1/calls/{call}/wrapup");
+    let (code, answer) = rig.phone.api.request("DELETE", &path, None).await;
+    assert_eq!(code, 202, "{answer}");
+    rig.sim
+        .wait_for(
+            &call,
+            |report| report.participants.iter().any(|one| one.wrapup_skipped),
+            PATIENCE,
+        )
+        .await
+        .unwrap();
+    rig.phone.api.wait_event("wrapUpOver", |_| true).await;
+    rig.end().await;
+}

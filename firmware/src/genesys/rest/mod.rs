@@ -131,6 +131,8 @@ pub enum ParticipantPatch {
     Muted(bool),
     /// `{"held":..}`.
     Held(bool),
+    /// `{"wrapupSkipped":true}`: no wrap-up code is wanted for the call after all.
+    SkipWrapUp,
 }
 
 /// What came back.

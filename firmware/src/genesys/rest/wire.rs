@@ -263,6 +263,7 @@ fn patch_body(patch: ParticipantPatch) -> Value {
         ParticipantPatch::Disconnect => json!({"state": "disconnected"}),
         ParticipantPatch::Muted(muted) => json!({"muted": muted}),
         ParticipantPatch::Held(held) => json!({"held": held}),
+        ParticipantPatch::SkipWrapUp => json!({"wrapupSkipped": true}),
     }
 }
 

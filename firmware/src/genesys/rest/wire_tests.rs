@@ -62,6 +62,11 @@ fn every_request_has_its_method_path_and_body() {
             json!({"held":false}),
         ),
         (
+            patch(ParticipantPatch::SkipWrapUp),
+            "PATCH /conversations/calls/C/participants/P",
+            json!({"wrapupSkipped":true}),
+        ),
+        (
             RestRequest::ToVoicemail {
                 conversation: "C".into(),
                 participant: "P".into(),

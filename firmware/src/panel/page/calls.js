@@ -149,7 +149,10 @@ async function wrapUpWanted({ conversationId, wrapUp, remote }) {
   wrapUps.set(conversationId, form);
   form.querySelector(".who").textContent = remote.name || remote.address || "the last call";
   form.querySelector(".skip-it").hidden = wrapUp.mandatory;
-  form.querySelector(".skip-it").addEventListener("click", () => wrapUpOver(conversationId));
+  form.querySelector(".skip-it").addEventListener("click", () => {
+    wrapUpOver(conversationId);
+    tryTo(ask("DELETE", path(at, "wrapup")));
+  });
   const at = { conversationId };
   form.addEventListener("submit", (event) => {
     event.preventDefault();

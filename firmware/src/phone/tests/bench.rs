@@ -188,6 +188,7 @@ impl Bench {
                 let wish = match *wish {
                     "list" => Wish::ListStations,
                     "log-out" => Wish::LogOut,
+                    "ring-here" => Wish::RingHere,
                     _ => Wish::TakeStationBack,
                 };
                 self.handle(Input::Refused(wish));
@@ -388,6 +389,7 @@ impl Bench {
                     Wish::UseStation(id) => format!("wish use {id}"),
                     Wish::TakeStationBack => "wish take back".to_owned(),
                     Wish::LogOut => "wish log-out".to_owned(),
+                    Wish::RingHere => "wish ring here".to_owned(),
                 },
                 Output::Path(path) => format!("path {path:?}").to_lowercase(),
                 Output::Talk(None) => "talk none".to_owned(),

@@ -156,7 +156,7 @@ fn bench_command(what: &str) -> bool {
     [
         "start", "accept", "reject", "end", "mute", "unmute", "hold", "resume", "dtmf", "wish",
         "transfer", "consult", "complete", "cancel", "speak", "add", "merge", "remove", "record",
-        "codes", "wrap",
+        "codes", "wrap", "skip",
     ]
     .iter()
     .any(|command| what.split(' ').next() == Some(command))

@@ -335,10 +335,23 @@ fn a_wrap_up_never_stands_in_the_way() {
     check(
         "wrap A optional -> codes A
          codes A Sale ->
-         tap soft4 ->
+         tap soft4 -> skip A
+         screen -> Offhook / Ready
+         done skip A ->
          screen -> Offhook / Ready
          wrap B optional -> codes B
          fail codes B ->
+         screen -> Offhook / Ready / Wrap up in Genesys Cloud
+         wait 4s ->
+         wrap A optional -> codes A
+         codes A Sale ->
+         tap back ->
+         screen -> Offhook / Ready / Wrap up in Genesys Cloud
+         wait 4s ->
+         wrap A optional -> codes A
+         codes A Sale ->
+         tap soft4 -> skip A
+         fail skip A ->
          screen -> Offhook / Ready / Wrap up in Genesys Cloud",
     );
 }
@@ -354,6 +367,17 @@ fn a_follower_shows_the_call_and_keeps_still() {
          lift -> accept A; listen on; line1 on
          A connected -> talk A
          B alerting -> line2 fast",
+    );
+    check(
+        "tap ok ->
+         screen -> Menu / 1 Station / 2 About
+         tap back ->
+         leader elsewhere ->
+         tap ok ->
+         screen -> Menu / 1 Ring here / 2 Station / 3 About
+         tap 1 -> wish ring here
+         refused ring-here ->
+         screen -> Offhook / Ready / Still rings elsewhere, try again",
     );
 }
 

@@ -92,6 +92,7 @@ pub(super) fn command_in_words(command: &Command) -> String {
         Command::WrapUp {
             conversation, code, ..
         } => format!("wrap {conversation} {code}"),
+        Command::SkipWrapUp(id) => format!("skip {id}"),
         Command::Terminate { .. } | Command::SetMediaHandling(_) => {
             panic!("the phone does not ask for {command:?}")
         }

@@ -288,6 +288,7 @@ impl Judge {
                             MediaHandling::ReducedMediaHeadsets,
                         ][usize::from(*which) % 4],
                     ),
+                    13 if which.is_multiple_of(2) => Command::SkipWrapUp(conversation),
                     13 => Command::WrapUpCodes(conversation),
                     14 => Command::WrapUp {
                         conversation,

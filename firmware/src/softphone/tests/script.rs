@@ -450,6 +450,7 @@ fn feature(command: &str, words: &Words, conversation: ConversationId) -> Option
             code: words.at(2).to_owned(),
             notes: words.value("notes").map(Private::from),
         },
+        "skip-wrap-up" => Command::SkipWrapUp(conversation),
         "force-terminate" => Command::Terminate {
             session: words.at(1).into(),
         },

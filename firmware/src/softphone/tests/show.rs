@@ -64,6 +64,7 @@ fn request(body: &RestRequest) -> String {
                 ParticipantPatch::Disconnect => "state=disconnected".to_owned(),
                 ParticipantPatch::Muted(muted) => format!("muted={muted}"),
                 ParticipantPatch::Held(held) => format!("held={held}"),
+                ParticipantPatch::SkipWrapUp => "wrapupSkipped".to_owned(),
             };
             format!("PATCH {conversation}/{participant} {patch}")
         }

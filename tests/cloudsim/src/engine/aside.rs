@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::conversation::{CallState, RecordingState};
-use super::{CommandError, Engine};
+use super::{CommandError, Engine, Participant};
 
 impl Engine {
     /// `PUT .../recordingstate`.
@@ -45,6 +45,34 @@ impl Engine {
         call: &str,
         wrapup: (String, String),
     ) -> Result<(), CommandError> {
+        let one = self.whose_wrap_up(id, call)?;
+        one.wrapup = Some(wrapup);
+        self.notify_later(now, id);
+        Ok(())
+    }
+
+    /// No code will be given for a participant's part of a call, where its queue leaves that to the agent.
+    ///
+    /// # Errors
+    /// Nobody knows the call; it was never connected; a code is mandatory.
+    pub fn skip_wrap_up(
+        &mut self,
+        now: Duration,
+        id: &str,
+        call: &str,
+    ) -> Result<(), CommandError> {
+        let one = self.whose_wrap_up(id, call)?;
+        if one.wrapup_prompt.as_deref() == Some("mandatory") {
+            let text = "the queue wants a wrap-up code";
+            return Err(CommandError::Conflict(text.into()));
+        }
+        one.wrapup_skipped = true;
+        self.notify_later(now, id);
+        Ok(())
+    }
+
+    /// The participant of that id or with that call, once connected.
+    fn whose_wrap_up(&mut self, id: &str, call: &str) -> Result<&mut Participant, CommandError> {
         let conversation = self
             .conversations
             .get_mut(id)
@@ -58,8 +86,6 @@ impl Engine {
             let text = "a call that was never connected has no wrap-up";
             return Err(CommandError::Conflict(text.into()));
         }
-        one.wrapup = Some(wrapup);
-        self.notify_later(now, id);
-        Ok(())
+        Ok(one)
     }
 }

@@ -213,6 +213,8 @@ pub struct Participant {
     pub wrapup_prompt: Option<String>,
     /// Code and notes, once given.
     pub wrapup: Option<(String, String)>,
+    /// The agent has said that none will be given.
+    pub wrapup_skipped: bool,
 }
 
 /// One call (communication) of a participant.

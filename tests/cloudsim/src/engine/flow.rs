@@ -328,6 +328,7 @@ impl Engine {
             consult_participant: None,
             wrapup_prompt: None,
             wrapup: None,
+            wrapup_skipped: false,
         }
     }
 

@@ -94,6 +94,8 @@ pub struct ParticipantReport {
     pub consult_participant_id: Option<String>,
     /// Code of its wrap-up.
     pub wrapup: Option<String>,
+    /// The agent has skipped it.
+    pub wrapup_skipped: bool,
 }
 
 impl CallReport {
@@ -162,5 +164,6 @@ fn participant(one: &Participant) -> ParticipantReport {
         confined: one.call.confined,
         consult_participant_id: one.consult_participant.clone(),
         wrapup: one.wrapup.as_ref().map(|(code, _)| code.clone()),
+        wrapup_skipped: one.wrapup_skipped,
     }
 }

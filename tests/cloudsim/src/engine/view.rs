@@ -151,6 +151,9 @@ fn put_aside(value: &mut Value, one: &Participant) {
     if let Some((code, notes)) = &one.wrapup {
         value["wrapup"] = json!({"code": code, "notes": notes});
     }
+    if one.wrapup_skipped {
+        value["wrapupSkipped"] = true.into();
+    }
 }
 
 fn party(party: &Party) -> Value {

@@ -327,6 +327,9 @@ fn aside(world: &mut World, id: &str, participant: &str, body: &Value) -> Option
             Err(why) => return Some(Reply::error(400, "bad.request", why)),
         }
     }
+    if body["wrapupSkipped"] == true {
+        results.push(world.engine.skip_wrap_up(world.now, id, participant));
+    }
     let failed = results.into_iter().find(Result::is_err)?;
     Some(done(failed))
 }

@@ -333,6 +333,13 @@ fn recording_is_paused_and_calls_are_wrapped_up() {
         .unwrap();
     rig.wait(10);
     assert_eq!(own(&rig)["wrapup"]["code"], "code");
+    let participant = own(&rig)["id"].as_str().unwrap().to_owned();
+    assert_eq!(own(&rig)["wrapupSkipped"], serde_json::Value::Null);
+    rig.engine
+        .skip_wrap_up(rig.now, &call, &participant)
+        .unwrap();
+    rig.wait(10);
+    assert_eq!(own(&rig)["wrapupSkipped"], true);
     assert!(
         rig.engine
             .wrap_up(rig.now, &call, "no", (String::new(), String::new()))
