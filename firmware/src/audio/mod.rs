@@ -17,6 +17,7 @@
 )]
 
 mod arena;
+mod canceller;
 mod capture;
 mod clock;
 mod codec;

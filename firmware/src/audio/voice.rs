@@ -1,14 +1,14 @@
-//! Echo cancelling, noise suppression and gain control of one path's microphone, by the crate `sonora` (WebRTC's audio
-//! processing in Rust).
+//! Echo cancelling ([`Canceller`]), noise suppression and gain control of one path's microphone, by the crate `sonora`
+//! (WebRTC's audio processing in Rust).
 //!
 //! Its instances are made with the pipeline, one per path, because making one allocates; what it allocates while it
 //! works comes from [`super::arena`].
 
+use super::canceller::Canceller;
 use super::{Frame, NoiseSuppression, VoiceConfig, arena};
 use offhook_hal::audio::{PERIOD_FRAMES, RATE_HZ};
 use sonora::config::{
-    AdaptiveDigital, EchoCanceller, GainController2, MaxProcessingRate, NoiseSuppressionLevel,
-    Pipeline,
+    AdaptiveDigital, GainController2, MaxProcessingRate, NoiseSuppressionLevel, Pipeline,
 };
 use sonora::{AudioProcessing, Config, StreamConfig};
 
@@ -18,31 +18,29 @@ const MAX_GAIN_DB: f32 = 18.0;
 /// Periods of silence that it works through before the audio thread gets it.
 const WARM_UP: usize = 10;
 
-/// One path's processing.
+/// One path's processing. What is switched off is not there: the sound passes it unchanged and undelayed.
 pub struct Voice {
-    /// `None`: all is switched off, and the sound passes unchanged and undelayed.
+    canceller: Option<Box<Canceller>>,
+    /// Noise suppression and gain control.
     processing: Option<Box<AudioProcessing>>,
-    cancels: bool,
 }
 
 impl Voice {
     /// Allocates all but what comes from the arena later.
     pub fn new(config: VoiceConfig) -> Self {
-        if config == VoiceConfig::default() {
-            return Self {
-                processing: None,
-                cancels: false,
-            };
-        }
         let stream = StreamConfig::new(RATE_HZ, 1);
-        let processing = AudioProcessing::builder()
-            .config(settings(config))
-            .capture_config(stream)
-            .render_config(stream)
-            .build();
+        let processes = config.noise_suppression != NoiseSuppression::Off || config.gain_control;
         let mut voice = Self {
-            processing: Some(Box::new(processing)),
-            cancels: config.echo_cancelling,
+            canceller: config.echo_cancelling.then(|| Box::new(Canceller::new())),
+            processing: processes.then(|| {
+                Box::new(
+                    AudioProcessing::builder()
+                        .config(settings(config))
+                        .capture_config(stream)
+                        .render_config(stream)
+                        .build(),
+                )
+            }),
         };
         // Some of what it was made with it exchanges when it first works.
         for _ in 0..WARM_UP {
@@ -53,23 +51,22 @@ impl Voice {
 
     /// A period of the microphone, in place; `reference` is what the loudspeaker played a little before it.
     pub fn process(&mut self, near: &mut Frame, reference: &Frame) {
-        let Some(processing) = &mut self.processing else {
+        if self.canceller.is_none() && self.processing.is_none() {
             return;
-        };
-        let cancels = self.cancels;
+        }
         arena::with(|| {
-            let mut out: Frame = [0.0; PERIOD_FRAMES];
-            // They refuse only formats other than the one they were made for.
-            if cancels {
-                let _ = processing.process_render_f32(&[reference], &mut [&mut out]);
-                // The reference is aligned already.
-                let _ = processing.set_stream_delay_ms(0);
+            if let Some(canceller) = &mut self.canceller {
+                canceller.process(near, reference);
             }
-            if processing
-                .process_capture_f32(&[&*near], &mut [&mut out])
-                .is_ok()
-            {
-                *near = out;
+            if let Some(processing) = &mut self.processing {
+                let mut out: Frame = [0.0; PERIOD_FRAMES];
+                // It refuses only formats other than the one it was made for.
+                if processing
+                    .process_capture_f32(&[&*near], &mut [&mut out])
+                    .is_ok()
+                {
+                    *near = out;
+                }
             }
         });
     }
@@ -87,7 +84,6 @@ fn settings(config: VoiceConfig) -> Config {
             maximum_internal_processing_rate: MaxProcessingRate::Rate48kHz,
             ..Pipeline::default()
         },
-        echo_canceller: config.echo_cancelling.then(EchoCanceller::default),
         noise_suppression: level.map(|level| sonora::config::NoiseSuppression {
             level,
             ..sonora::config::NoiseSuppression::default()

@@ -200,8 +200,7 @@ fn the_near_end_is_kept() {
     };
     println!("near end alone {alone:+.1} dB");
     assert!(alone.abs() <= 3.0, "{alone} dB");
-    // Against the far end, once the room is learnt, and as loud as it. What the canceller's suppressor takes then cannot
-    // be tuned from outside of the library: 3 to 4 dB, whatever the room.
+    // Against the far end, once the room is learnt, and as loud as it.
     let mut desk = Desk::new(FULL);
     desk.talk(&talker(0, 4000), &[]);
     let from = desk.sent.len();
@@ -210,7 +209,7 @@ fn the_near_end_is_kept() {
     let level = 20.0 * (rms(both) / rms(&near)).log10();
     let likeness = correlation_at_best(&near, both, ms(40));
     println!("double talk {level:+.1} dB, correlation {likeness:.2}");
-    assert!((-4.0..1.0).contains(&level), "{level} dB");
+    assert!((-3.0..1.0).contains(&level), "{level} dB");
     assert!(likeness > 0.5, "{likeness}");
     // And then it has not forgotten the room.
     desk.talk(&talker(1, 3000), &[]);

@@ -1,0 +1,135 @@
+//! The echo canceller of one path's microphone: WebRTC's AEC3, from the crate `sonora-aec3`.
+//!
+//! `sonora` itself would drive it as well, but only with AEC3's own tuning, whose suppressor takes 4 dB off the near end
+//! while both speak; here it is tuned for a telephone ([`tuning`]).
+
+use super::Frame;
+use offhook_hal::audio::{PERIOD_FRAMES, RATE_HZ};
+use sonora::high_pass_filter::HighPassFilter;
+use sonora::three_band_filter_bank::{NUM_BANDS, SPLIT_BAND_SIZE, ThreeBandFilterBank};
+use sonora_aec3::block::Block;
+use sonora_aec3::block_framer::BlockFramer;
+use sonora_aec3::block_processor::BlockProcessor;
+use sonora_aec3::common::SUB_FRAME_LENGTH;
+use sonora_aec3::config::EchoCanceller3Config;
+use sonora_aec3::frame_blocker::FrameBlocker;
+
+/// AEC3 counts samples as 16-bit numbers do.
+const SCALE: f32 = 32_768.0;
+/// From here on the microphone is overdriven: nothing can be learnt of the room then.
+const SATURATED: f32 = 32_700.0;
+/// Of the lowest band.
+const BAND_RATE_HZ: i32 = 16_000;
+
+/// A period in three bands of 8 kHz.
+type Bands = [[f32; SPLIT_BAND_SIZE]; NUM_BANDS];
+
+/// The canceller; its memory is taken when it is made, but for what AEC3 allocates while it works.
+pub struct Canceller {
+    processor: BlockProcessor,
+    reference: Splitter,
+    near: Splitter,
+    framer: BlockFramer,
+    high_pass: HighPassFilter,
+    /// The lowest band, as the high-pass wants it.
+    low: [Vec<f32>; 1],
+    /// Half a period, as the framer gives it.
+    part: Vec<Vec<Vec<f32>>>,
+}
+
+impl Canceller {
+    /// Has learnt nothing yet.
+    pub fn new() -> Self {
+        Self {
+            processor: BlockProcessor::new(&tuning(), RATE_HZ as usize, 1, 1),
+            reference: Splitter::new(),
+            near: Splitter::new(),
+            framer: BlockFramer::new(NUM_BANDS, 1),
+            high_pass: HighPassFilter::new(BAND_RATE_HZ, 1),
+            low: [vec![0.0; SPLIT_BAND_SIZE]],
+            part: vec![vec![vec![0.0; SUB_FRAME_LENGTH]; 1]; NUM_BANDS],
+        }
+    }
+
+    /// Takes the echo of `reference` out of a period of the microphone, in place.
+    pub fn process(&mut self, near: &mut Frame, reference: &Frame) {
+        let processor = &mut self.processor;
+        let bands = self.reference.split(&reference.map(|s| s * SCALE));
+        self.reference
+            .blocks(&bands, |_, block| processor.buffer_render(block));
+
+        let loud = near.map(|s| s * SCALE);
+        let saturated = loud.iter().any(|s| s.abs() >= SATURATED);
+        let mut bands = self.near.split(&loud);
+        self.low[0].copy_from_slice(&bands[0]);
+        self.high_pass.process_channels(&mut self.low);
+        bands[0].copy_from_slice(&self.low[0]);
+        let (framer, part) = (&mut self.framer, &mut self.part);
+        let mut clean: Bands = [[0.0; SPLIT_BAND_SIZE]; NUM_BANDS];
+        self.near.blocks(&bands, |half, block| {
+            processor.process_capture(false, saturated, None, block);
+            let Some(half) = half else {
+                framer.insert_block(block);
+                return;
+            };
+            framer.insert_block_and_extract_sub_frame(block, part);
+            for (band, from) in clean.iter_mut().zip(part.iter()) {
+                band[half * SUB_FRAME_LENGTH..][..SUB_FRAME_LENGTH].copy_from_slice(&from[0]);
+            }
+        });
+        let mut out = [0.0; PERIOD_FRAMES];
+        self.near.bank.synthesis(&clean, &mut out);
+        *near = out.map(|s| s / SCALE);
+    }
+}
+
+/// One signal on its way into AEC3's blocks.
+struct Splitter {
+    bank: ThreeBandFilterBank,
+    blocker: FrameBlocker,
+    block: Block,
+}
+
+impl Splitter {
+    fn new() -> Self {
+        Self {
+            bank: ThreeBandFilterBank::new(),
+            blocker: FrameBlocker::new(NUM_BANDS, 1),
+            block: Block::new(NUM_BANDS, 1),
+        }
+    }
+
+    fn split(&mut self, sound: &Frame) -> Bands {
+        let mut bands = [[0.0; SPLIT_BAND_SIZE]; NUM_BANDS];
+        self.bank.analysis(sound, &mut bands);
+        bands
+    }
+
+    /// Each block that is full now: one with either half of the period, whose number it gets, and every other period one
+    /// more.
+    fn blocks(&mut self, bands: &Bands, mut each: impl FnMut(Option<usize>, &mut Block)) {
+        for half in 0..2 {
+            let part = bands
+                .each_ref()
+                .map(|band| vec![&band[half * SUB_FRAME_LENGTH..][..SUB_FRAME_LENGTH]]);
+            self.blocker
+                .insert_sub_frame_and_extract_block(&part, &mut self.block);
+            each(Some(half), &mut self.block);
+        }
+        if self.blocker.is_block_available() {
+            self.blocker.extract_block(&mut self.block);
+            each(None, &mut self.block);
+        }
+    }
+}
+
+/// AEC3's own, but for how quickly its suppressor lets a band go when there is no echo in it any more: by 12 dB every 4 ms
+/// while the far end speaks, and by 18 dB while both do, instead of 6. That is where the near end's beginnings went: it
+/// is kept within 3 dB then instead of 4, for 10 dB of the 60 dB that echo is cancelled by. Thresholds of the near end's
+/// detection and of masking win less and cost more.
+fn tuning() -> EchoCanceller3Config {
+    let mut config = EchoCanceller3Config::default();
+    config.suppressor.normal_tuning.max_inc_factor = 4.0;
+    config.suppressor.nearend_tuning.max_inc_factor = 8.0;
+    config
+}
