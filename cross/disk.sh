@@ -78,6 +78,12 @@ add_phone() {
   : >"$tree/etc/machine-id"
   ln -sf ../run/systemd/resolve/stub-resolv.conf "$tree/etc/resolv.conf"
   mkdir -p "$tree"/{state,boot/firmware,etc/offhook}
+  # What systemd-tmpfiles would make, and cannot: the root is read-only.
+  mkdir -p "$tree"/{srv,etc/default,etc/credstore,etc/credstore.encrypted}
+  chmod 700 "$tree"/etc/credstore{,.encrypted}
+  ln -sf ../proc/self/mounts "$tree/etc/mtab"
+  ln -sf ../locale.conf "$tree/etc/default/locale"
+  ln -sf default/keyboard "$tree/etc/vconsole.conf"
   git -C "$root" log -1 --format='IMAGE_VERSION=%h%nIMAGE_ID=offhook' >>"$tree/etc/os-release.offhook" 2>/dev/null || true
 }
 
