@@ -56,9 +56,9 @@ need_build_tools() {
   need_rust
 }
 
-# need_cargo_tool NAME VERSION: a program of crates.io, built once.
+# need_cargo_tool NAME VERSION: a program of crates.io, built once; unoptimised, as building it is what takes the time.
 need_cargo_tool() {
   command -v "$1" >/dev/null && return 0
   say "Building $1 (some minutes, once)"
-  cargo install --locked "$1" --version "$2" || die "$1 could not be built"
+  CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --debug --locked "$1" --version "$2" || die "$1 could not be built"
 }
