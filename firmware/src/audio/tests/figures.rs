@@ -8,7 +8,7 @@ use crate::audio::ramp::ms;
 use crate::audio::{AudioCommand, EngineConfig, OpusConfig, SoundPath};
 
 /// The codec at its best, so that the rest is judged: no bits kept for lost packets.
-fn transparent() -> EngineConfig {
+pub fn transparent() -> EngineConfig {
     EngineConfig {
         opus: OpusConfig {
             bitrate_bps: 128_000,
@@ -21,7 +21,7 @@ fn transparent() -> EngineConfig {
 }
 
 /// THD+N of a tone from microphone to ear, percent.
-fn distortion(config: EngineConfig, hz: f32) -> f32 {
+pub fn distortion(config: EngineConfig, hz: f32) -> f32 {
     let mut call = Call::with(config, Opus, 20, Network::CLEAN, 0.0);
     call.speak(&sine(hz, 48_000.0, 0.25, ms(3000)));
     100.0 * tone_residual(&call.far.heard[ms(1500)..ms(2500)], 48_000.0, hz)

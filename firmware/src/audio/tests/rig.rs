@@ -81,6 +81,8 @@ pub const SILENCE: Period = [0; PERIOD_FRAMES];
 pub struct Network {
     /// Lost, 0.0 to 1.0.
     pub loss: f64,
+    /// Packets lost in a row, mean; at 1.0 each is lost by itself.
+    pub burst: f64,
     /// Least delay, ms.
     pub delay_ms: f64,
     /// Mean of what comes on top, exponentially distributed, ms.
@@ -92,6 +94,7 @@ impl Network {
     /// 1 ms, nothing lost.
     pub const CLEAN: Self = Self {
         loss: 0.0,
+        burst: 1.0,
         delay_ms: 1.0,
         jitter_ms: 0.0,
         seed: 1,
@@ -107,6 +110,8 @@ pub struct Wire {
     sequence: u16,
     timestamp: u32,
     under_way: VecDeque<RtpPacket>,
+    /// The last packet was lost.
+    losing: bool,
     /// When each frame was sent.
     pub sent: Vec<(Duration, EncodedFrame)>,
 }
@@ -121,6 +126,7 @@ impl Wire {
             sequence: 65_500,
             timestamp: u32::MAX - 100_000,
             under_way: VecDeque::new(),
+            losing: false,
             sent: Vec::new(),
         }
     }
@@ -144,7 +150,7 @@ impl Wire {
             };
             self.sequence = self.sequence.wrapping_add(1);
             self.timestamp = self.timestamp.wrapping_add(ticks);
-            if self.random.uniform() >= self.network.loss {
+            if !self.loses() {
                 let place = self
                     .under_way
                     .partition_point(|other| other.arrival <= packet.arrival);
@@ -152,6 +158,18 @@ impl Wire {
             }
             self.sent.push((now, frame));
         }
+    }
+
+    /// Whether the next packet is lost (Gilbert's model).
+    fn loses(&mut self) -> bool {
+        let Network { loss, burst, .. } = self.network;
+        let probability = match (burst > 1.0, self.losing) {
+            (false, _) => loss,
+            (true, true) => 1.0 - 1.0 / burst,
+            (true, false) => loss / (burst * (1.0 - loss)),
+        };
+        self.losing = self.random.uniform() < probability;
+        self.losing
     }
 
     /// Gives a phone what has come by `now`.

@@ -132,6 +132,7 @@ fn speech_arrives_as_it_was_spoken() {
             jitter_ms,
             delay_ms: 5.0,
             seed: 3,
+            ..Network::CLEAN
         };
         let (fit, level, counters) = through(kind, network);
         println!(
