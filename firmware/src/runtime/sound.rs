@@ -23,8 +23,8 @@ const PATHS: [AudioPath; 3] = [AudioPath::Handset, AudioPath::Speaker, AudioPath
 
 /// From the tasks and the audio thread.
 pub(super) enum SoundEvent {
-    /// A device was opened, or not.
-    Opened(Result<Box<dyn DuplexAudio>, AudioError>),
+    /// The device of a path was opened, or not.
+    Opened(AudioPath, Result<Box<dyn DuplexAudio>, AudioError>),
     /// The audio thread has ended; engine and device come back.
     Ended(Box<Ended<Engine>>),
     /// Time to try again.
@@ -38,9 +38,9 @@ pub(super) enum SoundEvent {
 impl std::fmt::Debug for SoundEvent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Opened(result) => write!(
+            Self::Opened(path, result) => write!(
                 f,
-                "Opened({:?})",
+                "Opened({path:?}, {:?})",
                 result.as_ref().map(|device| device.format())
             ),
             Self::Ended(ended) => write!(f, "Ended({:?})", ended.error),
@@ -77,10 +77,15 @@ enum State {
     /// No device; the engine waits here.
     Closed(Box<Engine>),
     Opening(Box<Engine>),
-    Running(AudioThread),
+    /// On the device of this path.
+    Running(AudioThread, AudioPath),
+    /// It runs on while the device of the path that is wanted now is being opened, so that little is missed.
+    Leaving(AudioThread, AudioPath),
     /// The thread was told to stop, to be started again on another device; kept so that nobody waits for its end.
     Switching {
         _thread: AudioThread,
+        /// Open already.
+        next: Option<(AudioPath, Box<dyn DuplexAudio>)>,
     },
     Stopped,
 }
@@ -146,22 +151,33 @@ impl Sound {
         match std::mem::replace(&mut self.state, State::Stopped) {
             State::Closed(engine) => {
                 self.state = State::Opening(engine);
-                let (capture, playback) = self.paths[self.path as usize].clone();
-                let wake = self.wake.clone();
-                // A driver may take its time, and the loop must not wait for it.
-                tokio::task::spawn_blocking(move || {
-                    let result = offhook_hal::audio::open(&capture, &playback);
-                    // The phone is stopping: the device is closed again.
-                    let _ = wake.blocking_send(Wake::Sound(SoundEvent::Opened(result)));
-                });
+                self.open_device(None);
             }
             other => self.state = other,
         }
     }
 
+    /// Opens the device of the present path, once `former` is closed. A driver may take its time for either, and the loop
+    /// must not wait for it.
+    fn open_device(&self, former: Option<Box<dyn DuplexAudio>>) {
+        let path = self.path;
+        let (capture, playback) = self.paths[path as usize].clone();
+        let wake = self.wake.clone();
+        tokio::task::spawn_blocking(move || {
+            drop(former);
+            let result = offhook_hal::audio::open(&capture, &playback);
+            // The phone is stopping: the device is closed again.
+            let _ = wake.blocking_send(Wake::Sound(SoundEvent::Opened(path, result)));
+        });
+    }
+
+    /// Whether a path has the devices of the present one.
+    fn is_here(&self, path: AudioPath) -> bool {
+        self.paths[self.path as usize] == self.paths[path as usize]
+    }
+
     /// Takes another path; the device changes only if the path has another one.
     pub fn switch(&mut self, path: AudioPath) {
-        let same = self.paths[self.path as usize] == self.paths[path as usize];
         self.path = path;
         self.send(AudioCommand::Path(match path {
             AudioPath::Handset => SoundPath::Handset,
@@ -170,16 +186,13 @@ impl Sound {
         }));
         self.levels.open(path);
         self.set_volume(self.volume);
-        if same {
-            return;
-        }
-        match std::mem::replace(&mut self.state, State::Stopped) {
-            State::Running(thread) => {
-                thread.stop();
-                self.state = State::Switching { _thread: thread };
+        self.state = match std::mem::replace(&mut self.state, State::Stopped) {
+            State::Running(thread, left) if !self.is_here(left) => {
+                self.open_device(None);
+                State::Leaving(thread, left)
             }
-            other => self.state = other,
-        }
+            other => other,
+        };
     }
 
     /// By the sound card, or else by the phone.
@@ -236,47 +249,113 @@ impl Sound {
             }
             return Outcome::Nothing;
         }
-        match (event, std::mem::replace(&mut self.state, State::Stopped)) {
-            (SoundEvent::Opened(Ok(device)), State::Opening(engine)) => {
-                tracing::info!(format = ?device.format(), "sound is running");
-                let wake = self.wake.clone();
-                let on_end = move |ended: Ended<Engine>| {
-                    // The phone has stopped: the engine is not needed any more.
-                    let _ = wake.try_send(Wake::Sound(SoundEvent::Ended(Box::new(ended))));
+        let state = std::mem::replace(&mut self.state, State::Stopped);
+        match event {
+            SoundEvent::Opened(path, result) => self.opened(state, path, result),
+            SoundEvent::Ended(ended) => self.ended(state, *ended),
+            SoundEvent::Retry => {
+                self.state = state;
+                self.open();
+                Outcome::Nothing
+            }
+            SoundEvent::NoMixer(_) | SoundEvent::Ringer(_) => {
+                self.state = state;
+                Outcome::Nothing
+            }
+        }
+    }
+
+    fn opened(
+        &mut self,
+        state: State,
+        path: AudioPath,
+        result: Result<Box<dyn DuplexAudio>, AudioError>,
+    ) -> Outcome {
+        let wanted = self.is_here(path);
+        match (state, result) {
+            (State::Opening(engine), Ok(device)) if wanted => self.run(*engine, path, device),
+            (State::Opening(engine), Err(error)) if wanted => self.trouble(engine, &error),
+            (State::Leaving(thread, left), result) if self.is_here(left) => {
+                close(result.ok());
+                self.state = State::Running(thread, left);
+                Outcome::Nothing
+            }
+            // One that is busy may be held by ourselves, for the path that is left: it is tried again after that.
+            (State::Leaving(thread, _), result) if wanted => {
+                thread.stop();
+                self.state = State::Switching {
+                    _thread: thread,
+                    next: result.ok().map(|device| (path, device)),
                 };
-                match thread::spawn(device, *engine, on_end) {
-                    Ok(thread) => {
-                        self.state = State::Running(thread);
-                        Outcome::Running
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "no audio thread: the phone has to be restarted");
-                        Outcome::Trouble(Notice::SoundTrouble {
-                            device: String::new(),
-                        })
-                    }
+                Outcome::Nothing
+            }
+            // Another path was taken meanwhile.
+            (state @ (State::Opening(_) | State::Leaving(..)), result) => {
+                self.state = state;
+                self.open_device(result.ok());
+                Outcome::Nothing
+            }
+            (state, result) => {
+                close(result.ok());
+                self.state = state;
+                Outcome::Nothing
+            }
+        }
+    }
+
+    fn ended(&mut self, state: State, ended: Ended<Engine>) -> Outcome {
+        let engine = Box::new(ended.engine);
+        match state {
+            State::Switching {
+                next: Some((path, device)),
+                ..
+            } if self.is_here(path) => {
+                close(Some(ended.device));
+                self.run(*engine, path, device)
+            }
+            State::Switching { next, .. } => {
+                close(next.map(|(_, device)| device));
+                self.state = State::Opening(engine);
+                self.open_device(Some(ended.device));
+                Outcome::Nothing
+            }
+            // The path's own device is lost while the next one's is being opened already.
+            State::Leaving(..) => {
+                close(Some(ended.device));
+                self.state = State::Opening(engine);
+                Outcome::Nothing
+            }
+            State::Running(..) => {
+                close(Some(ended.device));
+                match ended.error {
+                    Some(error) => self.trouble(engine, &error),
+                    None => Outcome::Nothing,
                 }
             }
-            (SoundEvent::Opened(Err(error)), State::Opening(engine)) => {
-                self.trouble(engine, &error)
-            }
-            (SoundEvent::Ended(ended), State::Switching { .. }) => {
-                self.state = State::Closed(Box::new(ended.engine));
-                self.open();
-                Outcome::Nothing
-            }
-            (SoundEvent::Ended(ended), State::Running(_)) => match ended.error {
-                Some(error) => self.trouble(Box::new(ended.engine), &error),
-                None => Outcome::Nothing,
-            },
-            (SoundEvent::Retry, state) => {
-                self.state = state;
-                self.open();
-                Outcome::Nothing
-            }
-            (_, state) => {
+            state => {
                 self.state = state;
                 Outcome::Nothing
+            }
+        }
+    }
+
+    fn run(&mut self, engine: Engine, path: AudioPath, device: Box<dyn DuplexAudio>) -> Outcome {
+        tracing::info!(format = ?device.format(), "sound is running");
+        let wake = self.wake.clone();
+        let on_end = move |ended: Ended<Engine>| {
+            // The phone has stopped: the engine is not needed any more.
+            let _ = wake.try_send(Wake::Sound(SoundEvent::Ended(Box::new(ended))));
+        };
+        match thread::spawn(device, engine, on_end) {
+            Ok(thread) => {
+                self.state = State::Running(thread, path);
+                Outcome::Running
+            }
+            Err(error) => {
+                tracing::error!(%error, "no audio thread: the phone has to be restarted");
+                Outcome::Trouble(Notice::SoundTrouble {
+                    device: String::new(),
+                })
             }
         }
     }
@@ -296,7 +375,9 @@ impl Sound {
     /// Signs of life of the audio thread, while there should be one.
     pub fn beats(&self) -> Option<u64> {
         match self.state {
-            State::Running(_) | State::Switching { .. } => Some(self.control.beats()),
+            State::Running(..) | State::Leaving(..) | State::Switching { .. } => {
+                Some(self.control.beats())
+            }
             State::Closed(_) | State::Opening(_) | State::Stopped => None,
         }
     }
@@ -318,6 +399,13 @@ impl Sound {
         // Dropping a running thread stops it and waits a period at most.
         self.state = State::Stopped;
         self.ringer = None;
+    }
+}
+
+/// Closes a device that is not needed any more, where nobody waits for it.
+fn close(device: Option<Box<dyn DuplexAudio>>) {
+    if let Some(device) = device {
+        tokio::task::spawn_blocking(move || drop(device));
     }
 }
 
@@ -372,3 +460,6 @@ fn voice(path: &offhook_board::AudioPath) -> VoiceConfig {
         gain_control: path.gain_control,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+use super::*;
+use std::path::Path;
+
+/// A phone each of whose paths plays into a file of its own.
+fn sound(dir: &Path) -> (Sound, mpsc::Receiver<Wake>) {
+    let mut board = Board::builtin("desktop").unwrap();
+    let path = |name: &str| offhook_board::AudioPath {
+        playback: PlaybackSpec::Wav(dir.join(name)),
+        ..board.audio.handset.clone()
+    };
+    let (handset, speaker, headset) = (path("ear.wav"), path("desk.wav"), path("usb/head.wav"));
+    board.audio.handset = handset;
+    board.audio.speaker = Some(speaker);
+    board.audio.headset = Some(headset);
+    let (wake, woken) = mpsc::channel(16);
+    let (sound, _ports) = Sound::new(&Config::default(), &board, wake).unwrap();
+    (sound, woken)
+}
+
+/// Until sound runs; on which path, and whether there was trouble before.
+async fn settled(sound: &mut Sound, woken: &mut mpsc::Receiver<Wake>) -> (AudioPath, bool) {
+    let mut trouble = false;
+    loop {
+        if let State::Running(_, path) = sound.state {
+            return (path, trouble);
+        }
+        match woken.recv().await {
+            Some(Wake::Sound(event)) => {
+                trouble |= matches!(sound.handle(event), Outcome::Trouble(_));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Without the path in the event, the first device that is open is taken for the path wanted meanwhile.
+#[tokio::test]
+async fn the_path_wanted_last_is_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("usb")).unwrap();
+    let (mut sound, mut woken) = sound(dir.path());
+    sound.open();
+    sound.switch(AudioPath::Speaker);
+    let speaker = (AudioPath::Speaker, false);
+    assert_eq!(settled(&mut sound, &mut woken).await, speaker);
+    // There and back before the device is open.
+    sound.switch(AudioPath::Headset);
+    sound.switch(AudioPath::Speaker);
+    assert_eq!(settled(&mut sound, &mut woken).await, speaker);
+    sound.switch(AudioPath::Headset);
+    sound.switch(AudioPath::Handset);
+    let handset = (AudioPath::Handset, false);
+    assert_eq!(settled(&mut sound, &mut woken).await, handset);
+    sound.stop();
+}
+
+#[tokio::test]
+async fn sound_goes_on_until_the_next_device_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut sound, mut woken) = sound(dir.path());
+    sound.open();
+    settled(&mut sound, &mut woken).await;
+    sound.switch(AudioPath::Speaker);
+    let Some(Wake::Sound(event)) = woken.recv().await else {
+        panic!("nothing was opened");
+    };
+    assert!(matches!(
+        event,
+        SoundEvent::Opened(AudioPath::Speaker, Ok(_))
+    ));
+    let before = sound.counters().periods;
+    while sound.counters().periods < before + 2 {
+        tokio::task::yield_now().await;
+    }
+    sound.handle(event);
+    let speaker = (AudioPath::Speaker, false);
+    assert_eq!(settled(&mut sound, &mut woken).await, speaker);
+    sound.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_headset_that_is_not_there_is_used_when_it_arrives() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut sound, mut woken) = sound(dir.path());
+    sound.open();
+    settled(&mut sound, &mut woken).await;
+    sound.switch(AudioPath::Headset);
+    // It is tried again and again.
+    for _ in 0..2 {
+        while !matches!(sound.state, State::Closed(_)) {
+            let Some(Wake::Sound(event)) = woken.recv().await else {
+                panic!("nobody tries");
+            };
+            sound.handle(event);
+        }
+        let Some(Wake::Sound(event @ SoundEvent::Retry)) = woken.recv().await else {
+            panic!("nobody tries again");
+        };
+        sound.handle(event);
+    }
+    // Plugged in.
+    std::fs::create_dir(dir.path().join("usb")).unwrap();
+    let (path, _) = settled(&mut sound, &mut woken).await;
+    assert_eq!(path, AudioPath::Headset);
+    sound.stop();
+}
