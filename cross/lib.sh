@@ -60,5 +60,5 @@ need_build_tools() {
 need_cargo_tool() {
   command -v "$1" >/dev/null && return 0
   say "Building $1 (some minutes, once)"
-  CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --debug --locked "$1" --version "$2" || die "$1 could not be built"
+  CARGO_PROFILE_DEV_DEBUG=0 cargo install --debug --locked "$1" --version "$2" || die "$1 could not be built"
 }

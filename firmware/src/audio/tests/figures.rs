@@ -65,16 +65,15 @@ fn a_sweep_comes_through_flat() {
     let heard = &call.far.heard[from..];
     let late = super::speech::align(&sent, heard);
     let mut levels = Vec::new();
-    let mut hz = 100.0;
-    while hz <= 12_000.0 {
+    // By thirds of an octave, and where the goal ends.
+    let thirds = (0..21).map(|n| 100.0 * 2f32.powf(n as f32 / 3.0));
+    for hz in thirds.chain([12_000.0]) {
         let at = when(hz);
         let window = at - ms(10)..at + ms(10);
         let out = rms(&heard[late + window.start..late + window.end]);
         levels.push((hz.round(), 20.0 * (out / rms(&sent[window])).log10()));
-        hz *= 2f32.powf(1.0 / 3.0);
     }
     println!("{levels:.2?}");
-    assert_eq!(levels.len(), 21);
     for (hz, level) in levels {
         assert!(level.abs() < 1.0, "{hz} Hz: {level} dB");
     }
