@@ -41,7 +41,7 @@ pub trait Worker: Send + 'static {
 pub struct Ended<W> {
     /// To be used again with the same or another device.
     pub engine: W,
-    /// Stopped.
+    /// Stopped if it has failed; else it still plays what is queued, some ten milliseconds.
     pub device: Box<dyn DuplexAudio>,
     /// Why; `None`: it was asked to.
     pub error: Option<AudioError>,
@@ -113,7 +113,9 @@ fn run<W: Worker>(mut device: Box<dyn DuplexAudio>, mut engine: W, stop: &Atomic
         realtime::enter();
     }
     let error = serve(device.as_mut(), &mut engine, stop).err();
-    device.stop();
+    if error.is_some() {
+        device.stop();
+    }
     Ended {
         engine,
         device,
@@ -131,6 +133,9 @@ fn serve(
     while !asked() {
         device.start()?;
         exchange(device, engine, stop)?;
+        if asked() {
+            break;
+        }
         device.stop();
         while engine.is_idle() && !asked() {
             sleeper.sleep(LOOK_AFTER, || asked() || !engine.is_idle());
@@ -185,7 +190,7 @@ mod tests {
         }
         tape.set_next(Err(AudioError::NotStarted));
         let first = end.recv().unwrap();
-        assert!(first.error.is_some());
+        assert!(first.error.is_some() && !tape.is_started());
         assert_eq!(control.counters().xruns, 3);
         drop(thread);
 
@@ -203,8 +208,11 @@ mod tests {
             std::thread::yield_now();
         }
         thread.stop();
-        let second = end.recv().unwrap();
+        let mut second = end.recv().unwrap();
         assert!(second.error.is_none());
+        assert!(tape.is_started(), "what is queued is not thrown away");
+        second.device.finish();
+        assert!(!tape.is_started());
         assert!(
             tape.take_played().iter().any(|&sample| sample > 1000),
             "the dial tone is heard"

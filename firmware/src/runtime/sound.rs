@@ -310,8 +310,10 @@ impl Sound {
                 next: Some((path, device)),
                 ..
             } if self.is_here(path) => {
+                // The next one begins while the former plays its last.
+                let outcome = self.run(*engine, path, device);
                 close(Some(ended.device));
-                self.run(*engine, path, device)
+                outcome
             }
             State::Switching { next, .. } => {
                 close(next.map(|(_, device)| device));
@@ -402,10 +404,10 @@ impl Sound {
     }
 }
 
-/// Closes a device that is not needed any more, where nobody waits for it.
+/// Closes a device that is not needed any more when it has played what is queued, where nobody waits for it.
 fn close(device: Option<Box<dyn DuplexAudio>>) {
-    if let Some(device) = device {
-        tokio::task::spawn_blocking(move || drop(device));
+    if let Some(mut device) = device {
+        tokio::task::spawn_blocking(move || device.finish());
     }
 }
 

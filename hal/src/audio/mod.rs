@@ -56,6 +56,12 @@ pub trait DuplexAudio: Send {
     /// Stops both directions at once; what is queued is dropped. May be started again.
     fn stop(&mut self);
 
+    /// Stops like [`DuplexAudio::stop`], but what is queued is played first: blocks as long as that takes, some ten
+    /// milliseconds. For a device that is left while sound goes on at another one; not for the real-time thread.
+    fn finish(&mut self) {
+        self.stop();
+    }
+
     /// Whether a stopped device is still there.
     ///
     /// # Errors
@@ -82,8 +88,8 @@ pub struct PeriodReport {
     pub capture_delay_frames: u32,
     /// Frames from now until the last frame of this period's playback reaches the loudspeaker.
     pub playback_delay_frames: u32,
-    /// The streams were restarted during this exchange: sound was lost, and the way from playback
-    /// to capture has a new length (an echo canceller must align itself again).
+    /// The streams were restarted, or a part of what waited was left out, during this exchange: sound was lost, and the
+    /// way from playback to capture has a new length (an echo canceller must align itself again).
     pub restarted: bool,
 }
 

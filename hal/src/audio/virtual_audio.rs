@@ -195,6 +195,13 @@ impl DuplexAudio for VirtualAudio {
         }
     }
 
+    fn finish(&mut self) {
+        if let Pace::Device(device) = &mut self.pace {
+            device.finish();
+        }
+        self.stop();
+    }
+
     fn check(&self) -> Result<(), AudioError> {
         match &self.pace {
             Pace::Device(device) => device.check(),

@@ -1,4 +1,5 @@
 use super::*;
+use offhook_hal::audio::ManualAudio;
 use std::path::Path;
 
 /// A phone each of whose paths plays into a file of its own.
@@ -75,6 +76,37 @@ async fn sound_goes_on_until_the_next_device_is_open() {
     sound.handle(event);
     let speaker = (AudioPath::Speaker, false);
     assert_eq!(settled(&mut sound, &mut woken).await, speaker);
+    sound.stop();
+}
+
+/// Thrown away, as it was, the 20 to 40 ms that are queued are missing in the word beside what the change itself takes.
+#[tokio::test]
+async fn the_device_that_is_left_plays_what_is_queued() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut sound, mut woken) = sound(dir.path());
+    sound.open();
+    let (ear, ear_tape) = ManualAudio::new();
+    let opened = SoundEvent::Opened(AudioPath::Handset, Ok(Box::new(ear)));
+    assert!(matches!(sound.handle(opened), Outcome::Running));
+    while sound.counters().periods == 0 {
+        tokio::task::yield_now().await;
+    }
+    sound.switch(AudioPath::Speaker);
+    let (desk, desk_tape) = ManualAudio::new();
+    sound.handle(SoundEvent::Opened(AudioPath::Speaker, Ok(Box::new(desk))));
+    let ended = loop {
+        match woken.recv().await {
+            Some(Wake::Sound(ended @ SoundEvent::Ended(_))) => break ended,
+            // The files that were opened as well.
+            Some(Wake::Sound(SoundEvent::Opened(..))) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(ear_tape.is_started() && !desk_tape.is_started());
+    assert!(matches!(sound.handle(ended), Outcome::Running));
+    while ear_tape.is_started() || !desk_tape.is_started() {
+        tokio::task::yield_now().await;
+    }
     sound.stop();
 }
 

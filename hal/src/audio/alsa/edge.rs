@@ -205,6 +205,15 @@ impl PlaybackEdge {
         Ok(())
     }
 
+    /// From the next start on one of the phone's periods more is queued, as long as there is room for another.
+    pub(super) fn prime_more(&mut self) {
+        let hardware = self.port.hardware();
+        let period =
+            (PERIOD_FRAMES as u64 * u64::from(hardware.rate_hz) / u64::from(RATE_HZ)) as usize;
+        let most = hardware.buffer_frames.saturating_sub(period);
+        self.primed = (self.primed + period).min(most).max(self.primed);
+    }
+
     /// Plays `bend` times as many frames as it is given; nothing for a card on the thread's clock.
     pub(super) fn bend(&mut self, bend: f64) {
         if let Some(converter) = &mut self.converter {
@@ -221,6 +230,16 @@ impl PlaybackEdge {
             Some(converter) => self.port.write(converter.process(&self.raw[..]), timeout),
             None => self.port.write(&self.raw[..], timeout),
         }
+    }
+
+    /// More than a burst of the card's lies queued beyond what was primed. Before a period is written less than was
+    /// primed does, as long as both directions have started together.
+    pub(super) fn overfull(&self) -> Result<bool, Fault> {
+        let hardware = self.port.hardware();
+        let burst =
+            at_48k(hardware.period_frames as u32, hardware.rate_hz).max(PERIOD_FRAMES as u32);
+        let queued = at_48k(self.port.queued()?, hardware.rate_hz);
+        Ok(queued >= at_48k(self.primed as u32, hardware.rate_hz) + burst)
     }
 
     /// Frames at 48 kHz between the thread and the air.

@@ -40,6 +40,21 @@ const DEVICE_TIMEOUT: Duration = Duration::from_secs(3);
 /// on a device that works, so that a broken one cannot keep the real-time thread spinning.
 const MAX_RESTARTS: u32 = 50;
 
+/// Captured periods left out at most in one exchange: 1 s.
+const MOST_LEFT_OUT: u32 = 100;
+/// Exchanges between two xruns, below which a longer queue is tried: 2 s.
+const STEADY: u32 = 200;
+/// The longest that a device which is left is given to play what is queued.
+const PLAYED_OUT: Duration = Duration::from_millis(200);
+
+/// What one exchange did.
+struct Exchanged {
+    capture_delay: u32,
+    playback_delay: u32,
+    /// Captured periods.
+    left_out: u32,
+}
+
 /// Capture and playback of ALSA PCMs, or one of the two.
 #[derive(Debug)]
 pub struct AlsaDuplex {
@@ -48,6 +63,8 @@ pub struct AlsaDuplex {
     playback: Option<PlaybackEdge>,
     drift: Drift,
     running: bool,
+    /// Exchanges since the last xrun.
+    steady: u32,
 }
 
 impl AlsaDuplex {
@@ -153,6 +170,7 @@ impl AlsaDuplex {
             playback,
             drift: Drift::default(),
             running: false,
+            steady: STEADY,
         })
     }
 
@@ -207,10 +225,19 @@ impl AlsaDuplex {
         &mut self,
         playback: &Period,
         capture: &mut Period,
-    ) -> Result<(u32, u32), Fault> {
-        let mut capture_delay = 0;
+    ) -> Result<Exchanged, Fault> {
+        let (mut capture_delay, mut left_out) = (0, 0);
         if let Some(edge) = &mut self.capture {
             edge.read(capture, DEVICE_TIMEOUT)?;
+            // A playback that began to move after the capture (a USB headset that wakes up, a sound server) would stay
+            // that much behind for the whole call.
+            while let Some(playback) = &self.playback
+                && left_out < MOST_LEFT_OUT
+                && playback.overfull()?
+            {
+                edge.read(capture, DEVICE_TIMEOUT)?;
+                left_out += 1;
+            }
             capture_delay = edge.delay()?;
         }
         let mut playback_delay = 0;
@@ -227,7 +254,11 @@ impl AlsaDuplex {
                 );
             }
         }
-        Ok((capture_delay, playback_delay))
+        Ok(Exchanged {
+            capture_delay,
+            playback_delay,
+            left_out,
+        })
     }
 
     /// Names the device in a fault that cannot be repaired.
@@ -262,12 +293,13 @@ impl DuplexAudio for AlsaDuplex {
         let mut xruns = 0;
         loop {
             let fault = match self.exchange_once(playback, capture) {
-                Ok((capture_delay_frames, playback_delay_frames)) => {
+                Ok(done) => {
+                    self.steady = self.steady.saturating_add(1);
                     return Ok(PeriodReport {
                         xruns,
-                        capture_delay_frames,
-                        playback_delay_frames,
-                        restarted: xruns > 0,
+                        capture_delay_frames: done.capture_delay,
+                        playback_delay_frames: done.playback_delay,
+                        restarted: xruns > 0 || done.left_out > 0,
                     });
                 }
                 Err(fault) => fault,
@@ -279,6 +311,15 @@ impl DuplexAudio for AlsaDuplex {
                 return Err(self.lost(fault));
             }
             xruns += 1;
+            // Once may be anybody's fault; again and again it is too little for this machine, or for a sound server
+            // that takes more at once than it says.
+            if fault.is_xrun()
+                && self.steady < STEADY
+                && let Some(playback) = &mut self.playback
+            {
+                playback.prime_more();
+            }
+            self.steady = 0;
             if fault.is_suspend() {
                 for port in self.ports() {
                     port.resume(DEVICE_TIMEOUT);
@@ -292,6 +333,18 @@ impl DuplexAudio for AlsaDuplex {
     }
 
     fn stop(&mut self) {
+        self.halt();
+    }
+
+    fn finish(&mut self) {
+        // One that has failed or stands still has nothing to play.
+        let queued = match &self.playback {
+            Some(playback) if self.running => playback.delay().unwrap_or(0),
+            _ => 0,
+        };
+        // Linked, a halt of the microphone would be one of the loudspeaker too.
+        let micros = u64::from(queued) * 1_000_000 / u64::from(RATE_HZ);
+        std::thread::sleep(Duration::from_micros(micros).min(PLAYED_OUT));
         self.halt();
     }
 

@@ -201,6 +201,12 @@ impl Port for Pcm {
         Ok(u32::try_from(frames.max(0)).unwrap_or(u32::MAX))
     }
 
+    fn queued(&self) -> Result<u32, Fault> {
+        let room = self.handle.avail().map_err(self.fault("asking its room"))?;
+        Ok((self.hardware.buffer_frames as u32)
+            .saturating_sub(u32::try_from(room.max(0)).unwrap_or(u32::MAX)))
+    }
+
     fn wait_for_room(&self, timeout: Duration) -> Result<(), Fault> {
         self.wait(timeout, "waiting to play")
     }

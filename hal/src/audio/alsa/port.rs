@@ -63,6 +63,9 @@ pub(super) trait Port: Debug + Send {
     /// Frames between the thread and the air: captured but not read, or written but not played.
     fn delay(&self) -> Result<u32, Fault>;
 
+    /// Frames written that the device has not taken yet; unlike [`Port::delay`], without what lies behind its buffer.
+    fn queued(&self) -> Result<u32, Fault>;
+
     /// Waits until poll says that it is time to write.
     fn wait_for_room(&self, timeout: Duration) -> Result<(), Fault>;
 

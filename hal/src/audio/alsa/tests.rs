@@ -83,6 +83,9 @@ impl Port for Scripted {
             Direction::Playback => 960,
         })
     }
+    fn queued(&self) -> Result<u32, Fault> {
+        Ok(480)
+    }
     fn wait_for_room(&self, _: Duration) -> Result<(), Fault> {
         self.note("room");
         Ok(())
@@ -182,6 +185,28 @@ fn xruns_of_either_direction_restart_both_and_are_counted() {
         drop(log);
         assert_eq!(exchange(&mut device).unwrap().xruns, 0, "counted once");
     }
+}
+
+/// With 20 ms it failed at each exchange for ever, where a sound server took them all at once.
+#[test]
+fn more_is_queued_where_xruns_follow_each_other() {
+    let queued = |playback: &[i32], exchanges: u32| {
+        let (mut device, log) = device(Some(&[]), Some(playback));
+        for _ in 0..exchanges {
+            exchange(&mut device).unwrap();
+        }
+        log.lock().unwrap().clear();
+        device.start().unwrap();
+        let silence = |line: &&String| line.ends_with("silence");
+        log.lock().unwrap().iter().filter(silence).count()
+    };
+    assert_eq!(queued(&[], 1), 2);
+    assert_eq!(queued(&[EPIPE], 1), 2, "once");
+    assert_eq!(queued(&[EPIPE, 0, EPIPE], 2), 3, "again");
+    let mut seldom = [0; 252];
+    (seldom[0], seldom[250]) = (EPIPE, EPIPE);
+    assert_eq!(queued(&seldom, 251), 2, "not for long");
+    assert_eq!(queued(&[EPIPE; 20], 1), 3, "a period must have room");
 }
 
 #[test]
