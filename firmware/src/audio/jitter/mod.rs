@@ -377,10 +377,6 @@ impl JitterBuffer {
             return true;
         }
         let gap = timestamp - self.next_timestamp;
-        if self.next_sequence.is_some_and(|next| sequence > next) {
-            self.loss
-                .copy_comes(decoder.carries_copy(self.ring.payload(sequence)));
-        }
         if gap > MAX_GAP {
             // Nothing to say for so long: begin again, with the right delay.
             self.end_old_sound(decoder);
@@ -407,6 +403,7 @@ impl JitterBuffer {
         let overlap = (self.next_timestamp - timestamp).max(0) as usize;
         let room = self.pcm.room(MAX_PACKET_SAMPLES);
         let decoded = decoder.decode(self.ring.payload(sequence), room);
+        let with_copy = decoder.carries_copy(self.ring.payload(sequence));
         self.rests = decoder.rests(self.ring.payload(sequence));
         self.noise = self.noise.filter(|(noise, _)| *noise > sequence);
         self.ring.remove(sequence);
@@ -417,7 +414,7 @@ impl JitterBuffer {
             return;
         };
         self.packet_samples = samples;
-        self.loss.came();
+        self.loss.came(with_copy);
         // What was concealed already is left out; but a sender whose timestamps overlap by whole packets is played.
         let skip = if overlap < samples { overlap } else { 0 };
         self.pcm.commit_without(skip, samples);
