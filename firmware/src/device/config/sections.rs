@@ -108,7 +108,7 @@ impl Default for AudioSection {
         Self {
             capture: String::new(),
             playback: String::new(),
-            opus_bitrate_bps: 32_000,
+            opus_bitrate_bps: 40_000,
             opus_complexity: 5,
             opus_fec: true,
             opus_dtx: false,
