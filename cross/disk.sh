@@ -119,22 +119,7 @@ make_boot_partition() {
   local work
   need_uboot
   work=$(mktemp -d)
-  partition env
-  local one two interface fdt
-  one=$(printf %x $((start * 2048)))
-  two=$(printf %x $(((start + 4) * 2048)))
-  case $disk in
-    # QEMU's device tree is where QEMU put it; the Pi's firmware passes on the one with its overlays.
-    virtio) interface="virtio 0" fdt='${fdt_addr}' scratch=4f000000 ;;
-    mmc) interface="mmc 0" fdt='${fdt_addr}' scratch=07000000 ;;
-  esac
-  partition root-a; local part_a=$number
-  partition root-b; local part_b=$number
-  sed -e "s/@ONE@/$one/; s/@TWO@/$two/; s/@SCRATCH@/$scratch/; s/@SCRATCH4@/$(printf %x $((0x$scratch + 4)))/" \
-    -e "s/@DISK@/$disk/; s/@PART_A@/$(printf %x "$part_a")/; s/@PART_B@/$(printf %x "$part_b")/" \
-    -e "s/load @INTERFACE@ \${part}/load $interface:\${part}/; s/@FDT@/$fdt/; s|@ARGUMENTS@|$arguments|" \
-    "$here/boot/boot.cmd" >"$work/boot.cmd"
-  grep -q '@[A-Z_0-9]*@' "$work/boot.cmd" && die "cross/boot/boot.cmd has a place that nothing fills in"
+  make_boot_script "$work/boot.cmd"
   mkimage -q -A arm64 -T script -C none -n offhook -d "$work/boot.cmd" "$work/boot.scr" >/dev/null
   partition boot
   rm -f "$1"
@@ -149,6 +134,26 @@ make_boot_partition() {
     cp "$uboot_file" "$out/u-boot.bin"
   fi
   rm -rf "$work"
+}
+
+# make_boot_script FILE: U-Boot's script, with what this board fills in.
+make_boot_script() {
+  partition env
+  local one two interface fdt
+  one=$(printf %x $((start * 2048)))
+  two=$(printf %x $(((start + 4) * 2048)))
+  case $disk in
+    # QEMU's device tree is where QEMU put it; the Pi's firmware passes on the one with its overlays.
+    virtio) interface="virtio 0" fdt='${fdt_addr}' scratch=4f000000 ;;
+    mmc) interface="mmc 0" fdt='${fdt_addr}' scratch=07000000 ;;
+  esac
+  partition root-a; local part_a=$number
+  partition root-b; local part_b=$number
+  sed -e "s/@ONE@/$one/; s/@TWO@/$two/; s/@SCRATCH@/$scratch/; s/@SCRATCH4@/$(printf %x $((0x$scratch + 4)))/" \
+    -e "s/@DISK@/$disk/; s/@PART_A@/$(printf %x "$part_a")/; s/@PART_B@/$(printf %x "$part_b")/" \
+    -e "s/load @INTERFACE@ \${part}/load $interface:\${part}/; s/@FDT@/$fdt/; s|@ARGUMENTS@|$arguments|" \
+    "$here/boot/boot.cmd" >"$1"
+  ! grep -q '@[A-Z_0-9]*@' "$1" || die "cross/boot/boot.cmd has a place that nothing fills in"
 }
 
 # make_disk FILE: partition table, boot partition, slot A, and an environment that starts it.
@@ -202,24 +207,31 @@ need_uboot() {
 
 # add_pi_firmware IMAGE WORK: what a Pi loads before U-Boot, the device trees of the kernel, and the boards' overlays.
 add_pi_firmware() {
-  local overlay
   local trees=$out/device-trees
-  mkdir -p "$2/overlays"
-  for overlay in "$root"/board/overlays/*.dts; do
-    dtc -q -@ -I dts -O dtb -o "$2/overlays/$(basename "$overlay" .dts).dtbo" "$overlay"
-  done
-  {
-    cat "$here/boot/config.txt"
-    # The board file's sound variant says which codec is on the header.
-    if grep -q '^sound = "wm8960"' "$root/board/boards/$board.toml"; then
-      [ "$board" = rpi-5 ] && echo dtoverlay=offhook-wm8960-rpi5 || echo dtoverlay=offhook-wm8960
-    fi
-    true
-  } >"$2/config.txt"
+  make_overlays "$2/overlays"
+  make_pi_config >"$2/config.txt"
   mcopy -i "$1" "$uboot_file" ::/u-boot.bin
   mcopy -i "$1" "$2/config.txt" ::/config.txt
   mcopy -i "$1" "$firmware"/bootcode.bin "$firmware"/start.elf "$firmware"/start4.elf "$firmware"/fixup.dat \
     "$firmware"/fixup4.dat ::/
   mcopy -i "$1" "$trees"/bcm2*rpi*.dtb ::/
   mcopy -s -i "$1" "$2/overlays" ::/
+}
+
+# make_overlays FOLDER: all boards' overlays, compiled.
+make_overlays() {
+  local overlay
+  mkdir -p "$1"
+  for overlay in "$root"/board/overlays/*.dts; do
+    dtc -q -@ -I dts -O dtb -o "$1/$(basename "$overlay" .dts).dtbo" "$overlay"
+  done
+}
+
+# What a Pi's firmware shall do.
+make_pi_config() {
+  cat "$here/boot/config.txt"
+  # The board file's sound variant says which codec is on the header.
+  if grep -q '^sound = "wm8960"' "$root/board/boards/$board.toml"; then
+    [ "$board" = rpi-5 ] && echo dtoverlay=offhook-wm8960-rpi5 || echo dtoverlay=offhook-wm8960
+  fi
 }
