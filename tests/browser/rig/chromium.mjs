@@ -30,7 +30,6 @@ const FLAGS = [
   '--disable-domain-reliability',
   '--metrics-recording-only',
   '--no-pings',
-  '--use-fake-device-for-media-stream',
   '--use-fake-ui-for-media-stream',
   '--autoplay-policy=no-user-gesture-required',
   '--allow-loopback-in-peer-connection',
@@ -42,8 +41,11 @@ const FLAGS = [
 ];
 
 export class Browser {
-  /** Starts one; `cloud` is host and port of the simulator. */
-  static async start(cloud) {
+  /**
+   * Starts one; `cloud` is host and port of the simulator. With an environment of its own its microphone and its ear are
+   * those that PulseAudio has there.
+   */
+  static async start(cloud, { env } = {}) {
     const folder = await mkdtemp(join(tmpdir(), 'offhook-chromium-'));
     const microphone = join(folder, 'microphone.wav');
     await writeFile(microphone, toneWav(MICROPHONE.hz, MICROPHONE.dbfs));
@@ -54,10 +56,12 @@ export class Browser {
       'EXCLUDE 127.0.0.1',
       'EXCLUDE localhost',
     ].join(', ');
+    const fake = ['--use-fake-device-for-media-stream', `--use-file-for-fake-audio-capture=${microphone}`];
     const browser = await chromium.launch({
       executablePath: EXECUTABLE,
       headless: true,
-      args: [...FLAGS, `--host-resolver-rules=${names}`, `--use-file-for-fake-audio-capture=${microphone}`],
+      args: [...FLAGS, `--host-resolver-rules=${names}`, ...(env ? [] : fake)],
+      ...(env && { env, ignoreDefaultArgs: ['--mute-audio'] }),
     });
     const server = await serve();
     return Object.assign(new Browser(), { browser, server, folder });

@@ -13,8 +13,11 @@ import { toneWav } from './wav.mjs';
 const CAPTURE = { hz: 750, dbfs: -20 };
 
 export class Offhook {
-  /** Starts the phone of one of the simulator's users, and waits until it is ready for calls. */
-  static async start(simulator, user) {
+  /**
+   * Starts the phone of one of the simulator's users, and waits until it is ready for calls. Its sound goes to and from
+   * files, or else where `audio` says.
+   */
+  static async start(simulator, user, { audio, env } = {}) {
     const folder = await mkdtemp(join(tmpdir(), 'offhook-phone-'));
     const state = join(folder, 'state');
     await mkdir(state);
@@ -31,7 +34,7 @@ export class Offhook {
         token_file: user.tokenFile,
       },
       board: { name: 'desktop' },
-      audio: { capture: `wav:${capture}`, playback: `wav:${playback}` },
+      audio: audio ?? { capture: `wav:${capture}`, playback: `wav:${playback}` },
       api: { listen },
       state: { dir: state },
     };
@@ -41,6 +44,7 @@ export class Offhook {
     await writeFile(config, `${text.join('\n')}\n`);
     const child = new Child(program('offhook', 'OFFHOOK'), ['run', '--config', config], {
       RUST_LOG: process.env.RUST_LOG ?? 'info',
+      ...env,
     });
     const phone = Object.assign(new Offhook(), {
       child, folder, user, capture: CAPTURE, playback, api: `http://${listen}/api/v1`,
