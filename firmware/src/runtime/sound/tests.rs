@@ -1,6 +1,8 @@
 use super::*;
-use offhook_hal::audio::ManualAudio;
+use offhook_hal::audio::{Direction, ManualAudio, Period, PeriodReport, StreamFormat};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A phone each of whose paths plays into a file of its own.
 fn sound(dir: &Path) -> (Sound, mpsc::Receiver<Wake>) {
@@ -134,5 +136,102 @@ async fn a_headset_that_is_not_there_is_used_when_it_arrives() {
     std::fs::create_dir(dir.path().join("usb")).unwrap();
     let (path, _) = settled(&mut sound, &mut woken).await;
     assert_eq!(path, AudioPath::Headset);
+    sound.stop();
+}
+
+fn busy(path: AudioPath) -> SoundEvent {
+    let error = AudioError::Busy {
+        device: "hw:1".into(),
+        direction: Direction::Playback,
+    };
+    SoundEvent::Opened(path, Err(error))
+}
+
+/// A device that says when it is closed.
+struct Held(ManualAudio, Arc<AtomicBool>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.1.store(true, Ordering::SeqCst);
+    }
+}
+
+impl DuplexAudio for Held {
+    fn start(&mut self) -> Result<(), AudioError> {
+        self.0.start()
+    }
+    fn exchange(
+        &mut self,
+        playback: &Period,
+        capture: &mut Period,
+    ) -> Result<PeriodReport, AudioError> {
+        self.0.exchange(playback, capture)
+    }
+    fn stop(&mut self) {
+        self.0.stop();
+    }
+    fn format(&self) -> &StreamFormat {
+        self.0.format()
+    }
+}
+
+/// Two paths of one card: the second is busy until the phone itself has left the first.
+#[tokio::test]
+async fn a_device_that_is_busy_by_ourselves_is_opened_when_we_have_left_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut sound, mut woken) = sound(dir.path());
+    sound.open();
+    let closed = Arc::new(AtomicBool::new(false));
+    let ear = Held(ManualAudio::new().0, Arc::clone(&closed));
+    sound.handle(SoundEvent::Opened(AudioPath::Handset, Ok(Box::new(ear))));
+    sound.switch(AudioPath::Speaker);
+    let outcome = sound.handle(busy(AudioPath::Speaker));
+    assert!(matches!(outcome, Outcome::Nothing), "nobody is told");
+    let mut left = false;
+    while !matches!(sound.state, State::Running(..)) {
+        let Some(Wake::Sound(event)) = woken.recv().await else {
+            panic!("the speaker is not opened");
+        };
+        match &event {
+            SoundEvent::Ended(_) => left = true,
+            // Those of the files that were being opened meanwhile are not what is waited for.
+            SoundEvent::Opened(..) if !left => continue,
+            SoundEvent::Opened(path, Ok(_)) => {
+                assert_eq!(*path, AudioPath::Speaker);
+                assert!(closed.load(Ordering::SeqCst), "opened before it was free");
+            }
+            other => panic!("{other:?}"),
+        }
+        sound.handle(event);
+    }
+    sound.stop();
+}
+
+/// By another program: the user learns which, and it is taken when it is free.
+#[tokio::test(start_paused = true)]
+async fn a_device_that_another_program_holds_is_taken_when_it_is_free() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut sound, mut woken) = sound(dir.path());
+    sound.open();
+    for _ in 0..3 {
+        let Outcome::Trouble(notice) = sound.handle(busy(AudioPath::Handset)) else {
+            panic!("nobody is told");
+        };
+        let device = "hw:1".to_owned();
+        assert_eq!(notice, Notice::SoundBusy { device });
+        loop {
+            match woken.recv().await {
+                Some(Wake::Sound(retry @ SoundEvent::Retry)) => {
+                    sound.handle(retry);
+                    break;
+                }
+                // Of the tries before: it is said to be busy instead.
+                Some(Wake::Sound(SoundEvent::Opened(..))) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    let (path, trouble) = settled(&mut sound, &mut woken).await;
+    assert_eq!((path, trouble), (AudioPath::Handset, false));
     sound.stop();
 }
