@@ -15,6 +15,7 @@ use crate::audio::{AudioError, BUFFER_FRAMES, Direction, PERIOD_FRAMES, RATE_HZ}
 mod errno {
     pub(super) const EPERM: i32 = 1;
     pub(super) const ENOENT: i32 = 2;
+    pub(super) const EIO: i32 = 5;
     pub(super) const ENXIO: i32 = 6;
     pub(super) const EAGAIN: i32 = 11;
     pub(super) const EACCES: i32 = 13;
@@ -378,7 +379,9 @@ impl Negotiation<'_> {
 
     fn refused(&self, what: &'static str, asked: u32) -> impl Fn(alsa::Error) -> AudioError + '_ {
         move |error| match error.errno() {
-            errno::EBUSY
+            // A sound server's device that is not plugged in has a name all the same, and fails only here.
+            errno::EIO
+            | errno::EBUSY
             | errno::EACCES
             | errno::EPERM
             | errno::ENOENT
@@ -477,6 +480,28 @@ mod tests {
         };
         let hardware = negotiated(slow).unwrap();
         assert_eq!((hardware.period_frames, hardware.buffer_frames), (160, 640));
+    }
+
+    #[test]
+    fn a_sound_servers_device_that_is_not_there_is_missing() {
+        let pcm = PCM::new("null", alsa::Direction::Playback, true).unwrap();
+        let device = "usb".into();
+        let said = |error: &alsa::Error| {
+            reason(
+                "PulseAudio: Unable to create stream: No such entity\n",
+                error,
+            )
+        };
+        let negotiation = Negotiation {
+            device: &device,
+            direction: Direction::Playback,
+            pcm: &pcm,
+            said: &said,
+        };
+        let error = alsa::Error::new("snd_pcm_hw_params", errno::EIO);
+        let error = negotiation.refused("this configuration", 1)(error);
+        assert!(matches!(error, AudioError::Missing { .. }), "{error}");
+        assert!(error.to_string().contains("No such entity"), "{error}");
     }
 
     #[test]
