@@ -26,6 +26,8 @@ struct Case {
     loss: f64,
     /// Packets lost in a row, mean.
     burst: f64,
+    /// Mean, ms.
+    jitter_ms: f64,
 }
 
 const fn case(name: &'static str, codec: CodecKind, loss: f64, burst: f64) -> Case {
@@ -34,11 +36,17 @@ const fn case(name: &'static str, codec: CodecKind, loss: f64, burst: f64) -> Ca
         codec,
         loss,
         burst,
+        jitter_ms: if loss > 0.0 { JITTER_MS } else { 0.0 },
     }
 }
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 15] = [
     case("opus-0", Opus, 0.0, 1.0),
+    // What following the jitter costs by itself.
+    Case {
+        jitter_ms: JITTER_MS,
+        ..case("opus-0-jitter", Opus, 0.0, 1.0)
+    },
     case("opus-2", Opus, 0.02, 1.0),
     case("opus-5", Opus, 0.05, 1.0),
     case("opus-10", Opus, 0.10, 1.0),
@@ -127,7 +135,7 @@ fn heard(sent: &[f32], case: &Case) -> (Vec<f32>, StreamCounters) {
         loss: case.loss,
         burst: case.burst,
         delay_ms: 5.0,
-        jitter_ms: if case.loss > 0.0 { JITTER_MS } else { 0.0 },
+        jitter_ms: case.jitter_ms,
         seed: 3,
     };
     let mut call = Call::new(case.codec, 20, network, 0.0);
@@ -198,7 +206,7 @@ fn the_listening_report_is_written() {
         "<h2>Spoken</h2>{}<img src=spoken.png alt='spectrogram'><audio controls src=spoken.wav></audio>",
         waveform(&sent)
     );
-    page += "<h2>Speech over networks</h2><table><tr><th>codec<th>lost<th>in a row<th>likeness<th>made up<th>recovered\
+    page += "<h2>Speech over networks</h2><table><tr><th>codec<th>lost<th>in a row<th>jitter<th>likeness<th>made up<th>recovered\
              <th>stretched<th>delay";
     for case in &CASES {
         let Case {
@@ -206,6 +214,7 @@ fn the_listening_report_is_written() {
             codec,
             loss,
             burst,
+            jitter_ms,
         } = case;
         let (heard, counters) = heard(&sent, case);
         write_wav(&folder.join(format!("{name}.wav")), &heard);
@@ -213,7 +222,7 @@ fn the_listening_report_is_written() {
         let percent = |samples: u64| samples as f64 * 100.0 / heard.len() as f64;
         write!(
             page,
-            "<tr><td>{codec:?}<td>{:.0} %<td>{burst}<td>{:.3}<td>{:.2} %<td>{} of {}<td>{:.2} %<td>{:.0} ms",
+            "<tr><td>{codec:?}<td>{:.0} %<td>{burst}<td>{jitter_ms} ms<td>{:.3}<td>{:.2} %<td>{} of {}<td>{:.2} %<td>{:.0} ms",
             loss * 100.0,
             likeness(&sent, &heard, *codec),
             percent(counters.concealed_samples),
@@ -225,7 +234,7 @@ fn the_listening_report_is_written() {
         .unwrap();
         write!(
             sounds,
-            "<h2>{codec:?}, {:.0} % lost, {burst} in a row</h2>{}<img src={name}.png alt='spectrogram'>\
+            "<h2>{codec:?}, {:.0} % lost, {burst} in a row, {jitter_ms} ms of jitter</h2>{}<img src={name}.png alt='spectrogram'>\
              <audio controls src={name}.wav></audio>",
             loss * 100.0,
             waveform(&heard),
