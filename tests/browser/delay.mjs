@@ -9,93 +9,19 @@
 //
 // To be run on a machine that does nothing else, or before all others: nice -n -15 npm run delay (as root).
 
-import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
-
 import { Browser } from './rig/chromium.mjs';
 import { Offhook } from './rig/offhook.mjs';
 import { SdkPhone } from './rig/phone.mjs';
+import { RATE, Room } from './rig/room.mjs';
 import { Simulator } from './rig/simulator.mjs';
-import { within } from './rig/wait.mjs';
 
-const run = promisify(execFile);
-const RATE = 48_000;
 /** The far end keeps 0 to 60 ms of what it hears, by the chance of a call's first packets: only the mean of many tells. */
 const CALLS = 10;
 /** Of each, s. Not judged: jitter buffers and sound devices settle. */
 const LEARNS = 4;
 const JUDGED = 8;
-/** The places of the one sink that all sounds go through; each has a channel of the recording. */
-const PLACES = { microphone: 'front-left', phone: 'front-right', chromium: 'rear-left' };
-
-/** One PulseAudio with one sink: so all channels have one clock, and one recording has them all. */
-class Room {
-  static async start() {
-    const folder = await mkdtemp(join(tmpdir(), 'offhook-delay-'));
-    const socket = join(folder, 'native');
-    const map = [...Object.values(PLACES), 'rear-right'].join(',');
-    const modules = [
-      `module-native-protocol-unix auth-anonymous=1 socket=${socket}`,
-      `module-null-sink sink_name=room rate=${RATE} format=s16le channels=4 channel_map=${map}`,
-      ...Object.entries(PLACES).map(([name, place]) =>
-        `module-remap-sink sink_name=${name} master=room channels=1 channel_map=mono master_channel_map=${place} remix=no`),
-      'module-remap-source source_name=mouth master=room.monitor channels=1 channel_map=mono '
-        + `master_channel_map=${PLACES.microphone} remix=no`,
-    ];
-    const env = { ...process.env, PULSE_SERVER: `unix:${socket}`, PULSE_RUNTIME_PATH: folder, XDG_RUNTIME_DIR: folder };
-    const server = spawn('pulseaudio', ['-n', '--daemonize=no', '--exit-idle-time=-1', '--use-pid-file=no',
-      '--high-priority=yes', '--realtime=yes',
-      ...modules.flatMap((module) => ['-L', module])], { env, stdio: ['ignore', 'ignore', 'pipe'] });
-    server.on('error', (error) => console.error(`pulseaudio: ${error.message}; apt-get install pulseaudio pulseaudio-utils libasound2-plugins`));
-    const up = async () => {
-      for (;;) {
-        const answer = await run('pactl', ['list', 'short', 'sources'], { env }).catch(() => ({ stdout: '' }));
-        if (answer.stdout.includes('mouth')) return;
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    };
-    await within('PulseAudio is up', up());
-    const alsa = join(folder, 'asound.conf');
-    await writeFile(alsa, ['</usr/share/alsa/alsa.conf>',
-      'pcm.mouth { type pulse device mouth }', 'pcm.ear { type pulse device phone }', ''].join('\n'));
-    return Object.assign(new Room(), { folder, env, server, alsa });
-  }
-
-  /** All channels, from now on. */
-  record() {
-    const map = [...Object.values(PLACES), 'rear-right'].join(',');
-    const recorder = spawn('parec', ['-d', 'room.monitor', '--raw', '--format=s16le', `--rate=${RATE}`, '--channels=4',
-      `--channel-map=${map}`, '--latency-msec=10'], { env: this.env, stdio: ['ignore', 'pipe', 'inherit'] });
-    this.pieces = [];
-    recorder.stdout.on('data', (piece) => this.pieces.push(piece));
-    this.recorder = recorder;
-  }
-
-  /** Plays mono samples to the microphones. */
-  async say(samples) {
-    const file = join(this.folder, 'said.raw');
-    await writeFile(file, Buffer.from(samples.buffer));
-    await run('pacat', ['--playback', '-d', 'microphone', '--raw', '--format=s16le', `--rate=${RATE}`, '--channels=1',
-      '--latency-msec=20', file], { env: this.env });
-  }
-
-  /** What was recorded, by place. */
-  channels() {
-    const all = Buffer.concat(this.pieces);
-    const frames = Math.floor(all.length / 8);
-    return Object.keys(PLACES).map((_, channel) =>
-      Float32Array.from({ length: frames }, (_, n) => all.readInt16LE(8 * n + 2 * channel) / 32_768));
-  }
-
-  async stop() {
-    this.recorder?.kill();
-    this.server.kill();
-    await rm(this.folder, { recursive: true, force: true });
-  }
-}
+/** The microphone of both, and their ears. */
+const PLACES = ['mouth', 'phone', 'chromium'];
 
 /** 40 ms from 500 to 3000 Hz, fading in and out: nothing else correlates with it. */
 function chirp() {
@@ -154,8 +80,8 @@ async function callAndMeasure() {
     const start = Math.floor((second + 0.1 + 0.0137 * (second % 10)) * RATE);
     chirp().forEach((sample, n) => { said[start + n] = sample * 32_767; });
   }
-  room.pieces = [];
-  await room.say(said);
+  room.forget();
+  await room.say('mouth', said);
   const [microphone, ...ears] = room.channels();
   await phone.hook('resting');
   await sdk.ends(theirs);
@@ -164,9 +90,9 @@ async function callAndMeasure() {
 }
 
 const simulator = await Simulator.start(['--no-metadata', '--user', 'SDK', '--user', 'Phone']);
-const room = await Room.start();
+const room = await Room.start(PLACES);
 const browser = await Browser.start(simulator.address, {
-  env: { ...room.env, PULSE_SINK: 'chromium', PULSE_SOURCE: 'mouth' },
+  env: { ...room.env, PULSE_SINK: 'chromium', PULSE_SOURCE: 'from_mouth' },
 });
 const [first, second] = simulator.users;
 let sdk;
@@ -175,8 +101,8 @@ try {
   room.record();
   sdk = await SdkPhone.start(browser, first);
   phone = await Offhook.start(simulator, second, {
-    audio: { capture: 'alsa:mouth', playback: 'alsa:ear' },
-    env: { ...room.env, ALSA_CONFIG_PATH: room.alsa },
+    audio: { capture: 'alsa:from_mouth', playback: 'alsa:phone' },
+    env: room.env,
   });
   const heard = [[], []];
   for (let call = 1; call <= CALLS; call++) {

@@ -15,9 +15,9 @@ const CAPTURE = { hz: 750, dbfs: -20 };
 export class Offhook {
   /**
    * Starts the phone of one of the simulator's users, and waits until it is ready for calls. Its sound goes to and from
-   * files, or else where `audio` says.
+   * files, or else where `audio` says; `board` is a board file of its own.
    */
-  static async start(simulator, user, { audio, env } = {}) {
+  static async start(simulator, user, { audio, env, board } = {}) {
     const folder = await mkdtemp(join(tmpdir(), 'offhook-phone-'));
     const state = join(folder, 'state');
     await mkdir(state);
@@ -33,7 +33,7 @@ export class Offhook {
         ca_file: simulator.caFile,
         token_file: user.tokenFile,
       },
-      board: { name: 'desktop' },
+      board: { name: board ?? 'desktop' },
       audio: audio ?? { capture: `wav:${capture}`, playback: `wav:${playback}` },
       api: { listen },
       state: { dir: state },
