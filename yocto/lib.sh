@@ -6,7 +6,7 @@ layer=$root/yocto/meta-offhook
 need_bitbake() {
   [ "$(id -u)" != 0 ] || die "BitBake does not run as root"
   export LC_ALL=en_US.UTF-8
-  export BB_ENV_PASSTHROUGH_ADDITIONS="MACHINE OFFHOOK_KEYRING BB_NUMBER_THREADS BB_NUMBER_PARSE_THREADS"
+  export BB_ENV_PASSTHROUGH_ADDITIONS="MACHINE BB_NUMBER_THREADS BB_NUMBER_PARSE_THREADS"
   export PATH=$layers/openembedded-core/scripts:$layers/bitbake/bin:$PATH
 }
 

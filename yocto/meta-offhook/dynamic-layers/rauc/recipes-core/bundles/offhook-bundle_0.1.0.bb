@@ -21,3 +21,15 @@ OFFHOOK_UPDATE_KEY ?= ""
 OFFHOOK_UPDATE_CERT ?= ""
 RAUC_KEY_FILE = "${OFFHOOK_UPDATE_KEY}"
 RAUC_CERT_FILE = "${OFFHOOK_UPDATE_CERT}"
+
+# Said at once, not after hours.
+# nooelint: oelint.task.noanonpython
+python () {
+    for variable in ("OFFHOOK_UPDATE_KEY", "OFFHOOK_UPDATE_CERT"):
+        path = d.getVar(variable)
+        if not path:
+            raise bb.parse.SkipRecipe("an update is signed: set %s to a file (PEM)" % variable)
+        bb.parse.mark_dependency(d, path)
+        if not os.path.isfile(path):
+            raise bb.parse.SkipRecipe("%s is %s, which is no file" % (variable, path))
+}
