@@ -7,7 +7,8 @@ use crate::audio::CodecKind::{Opus, Pcmu};
 use crate::audio::ramp::ms;
 use crate::audio::{AudioCommand, EngineConfig, OpusConfig, SoundPath};
 
-/// The codec at its best, so that the rest is judged: no bits kept for lost packets.
+/// The codec at its best, so that the rest is judged: no bits kept for lost packets. At the configured 40 kbit/s with
+/// copies libopus alone is over 0.5 %; all other figures are of that setting.
 pub fn transparent() -> EngineConfig {
     EngineConfig {
         opus: OpusConfig {
