@@ -3,10 +3,14 @@
 use crate::device::config::Config;
 use crate::genesys::{self, CheckOutcome};
 use crate::runtime;
+use anyhow::Context as _;
 use offhook_board::{Board, BoardError, Machine};
 use offhook_hal::audio::{PERIOD_FRAMES, Period};
+use offhook_hal::front::{Front, FrontEvent};
+use offhook_hal::{HalEvent, HookState, KeyAction};
 use std::path::Path;
 use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Periods exchanged with a sound device to see that it runs: half a second.
 const TRIAL_PERIODS: usize = 50;
@@ -53,6 +57,60 @@ pub async fn run(config: Result<Config, anyhow::Error>, file: Option<&Path>) -> 
         Err(error) => report.line("cloud", Err(error.to_string())),
     }
     report.end()
+}
+
+/// Prints what keys and hook do, a line each, until Ctrl-C or SIGTERM.
+///
+/// Fails if the board is not known, is for other hardware, or has its keys on the page only. Hardware that is busy or
+/// missing is said, and tried again.
+pub async fn keys(config: &Config) -> anyhow::Result<()> {
+    let board = board(config)?;
+    board.check_machine(&Machine::this())?;
+    let spec = board.front();
+    anyhow::ensure!(
+        !spec.is_empty(),
+        "the board \"{}\" has no keys of its own: work them on the phone's page",
+        board.name
+    );
+    let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
+    // The receiver goes last.
+    let _front = Front::start(spec, move |event| drop(sender.send(event)))
+        .context("the keys' thread cannot be started")?;
+    println!("Press keys, lift the handset; Ctrl-C ends.");
+    let mut terminated = signal(SignalKind::terminate()).context("no signals")?;
+    loop {
+        let event = tokio::select! {
+            event = events.recv() => event,
+            _ = tokio::signal::ctrl_c() => None,
+            _ = terminated.recv() => None,
+        };
+        match event {
+            Some(event) => println!("{}", shown(&event)),
+            None => return Ok(()),
+        }
+    }
+}
+
+fn shown(event: &FrontEvent) -> String {
+    match event {
+        FrontEvent::Hal(HalEvent::Key { key, action }) => {
+            let action = match action {
+                KeyAction::Pressed => "pressed",
+                KeyAction::LongPressed => "held",
+                KeyAction::Released => "released",
+            };
+            format!("{key} {action}")
+        }
+        FrontEvent::Hal(HalEvent::Hook(HookState::Lifted)) => "handset lifted".into(),
+        FrontEvent::Hal(HalEvent::Hook(HookState::Resting)) => "handset resting".into(),
+        FrontEvent::Hal(HalEvent::HookFlash) => "cradle tapped".into(),
+        FrontEvent::Hal(HalEvent::GhostKeys) => {
+            "keys held that cannot be told apart; let one go".into()
+        }
+        FrontEvent::Hal(HalEvent::KeyStuck(key)) => format!("{key} is stuck"),
+        FrontEvent::Trouble { part, message } => format!("{part}: {message}"),
+        FrontEvent::Recovered { part } => format!("{part}: works again"),
+    }
 }
 
 fn check_state(config: &Config, report: &mut Report) {
@@ -120,7 +178,7 @@ async fn check_sound(config: &Config, board: &Board, report: &mut Report) {
         tried.push(specs.clone());
         // A driver may take its time.
         let outcome = tokio::task::spawn_blocking(move || {
-            let mut device = offhook_hal::audio::open(&specs.0, &specs.1)?;
+            let mut device = offhook_hal::audio::open(&specs)?;
             device.start()?;
             let (silence, mut heard): (Period, Period) = ([0; PERIOD_FRAMES], [0; PERIOD_FRAMES]);
             let mut xruns = 0;

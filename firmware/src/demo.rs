@@ -5,7 +5,7 @@ use crate::device::log;
 use crate::runtime::Runtime;
 use anyhow::{Context, bail, ensure};
 use offhook_board::Board;
-use offhook_hal::audio::{CaptureSpec, PlaybackSpec};
+use offhook_hal::audio::{CaptureSpec, DuplexSpec, PlaybackSpec};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -97,11 +97,11 @@ fn config(cloud: &Cloud, dir: &Path, voice: &Path, recorded: bool) -> (Config, b
     config.cloud.token_file = text(&cloud.ready.users[0].token_file);
     config.api.listen = ([127, 0, 0, 1], 0).into();
     config.state.dir = dir.join("phone");
-    let card = (
+    let card = DuplexSpec::new(
         CaptureSpec::Alsa("default".into()),
         PlaybackSpec::Alsa("default".into()),
     );
-    let sound = !recorded && offhook_hal::audio::open(&card.0, &card.1).is_ok();
+    let sound = !recorded && offhook_hal::audio::open(&card).is_ok();
     if sound {
         config.audio.capture = "alsa:default".into();
         config.audio.playback = "alsa:default".into();

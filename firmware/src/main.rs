@@ -54,6 +54,9 @@ enum Verb {
     Check {
         #[command(flatten)]
         config: ConfigArgument,
+        /// Show what keys and hook do, until Ctrl-C; the phone itself must be stopped
+        #[arg(long)]
+        keys: bool,
     },
     /// Show the configuration in use
     Config {
@@ -142,7 +145,11 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             executor()?.block_on(login::log_out(&config))?;
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Check { config } => {
+        Verb::Check { config, keys: true } => {
+            executor()?.block_on(check::keys(&config.read()?))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Check { config, .. } => {
             let file = config.file.clone();
             executor()?.block_on(async { Ok(check::run(config.read(), file.as_deref()).await) })
         }

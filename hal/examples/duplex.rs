@@ -10,17 +10,17 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use offhook_hal::audio::{CaptureSpec, PERIOD, PERIOD_FRAMES, PlaybackSpec, open};
+use offhook_hal::audio::{DuplexSpec, PERIOD, PERIOD_FRAMES, open};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [capture, playback, seconds] = arguments.as_slice() else {
         return Err("three arguments are needed: capture, playback, seconds".into());
     };
-    let (capture, playback): (CaptureSpec, PlaybackSpec) = (capture.parse()?, playback.parse()?);
+    let spec = DuplexSpec::new(capture.parse()?, playback.parse()?);
     let time = Duration::from_secs(seconds.parse()?);
 
-    let mut device = open(&capture, &playback)?;
+    let mut device = open(&spec)?;
     println!("{:?}", device.format());
     device.start()?;
     let (mut heard, mut said) = ([0; PERIOD_FRAMES], [0; PERIOD_FRAMES]);

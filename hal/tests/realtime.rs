@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use offhook_hal::audio::{
-    CaptureSource, CaptureSpec, DuplexAudio, PERIOD_FRAMES, PlaybackSink, PlaybackSpec,
+    CaptureSource, CaptureSpec, DuplexAudio, DuplexSpec, PERIOD_FRAMES, PlaybackSink, PlaybackSpec,
     VirtualAudio, open,
 };
 
@@ -53,6 +53,10 @@ fn check(mut device: Box<dyn DuplexAudio>) {
     device.stop();
 }
 
+fn opened(capture: CaptureSpec, playback: PlaybackSpec) -> Box<dyn DuplexAudio> {
+    open(&DuplexSpec::new(capture, playback)).unwrap()
+}
+
 #[test]
 fn virtual_devices_do_not_allocate() {
     let folder = tempfile::tempdir().unwrap();
@@ -62,15 +66,15 @@ fn virtual_devices_do_not_allocate() {
         source,
         PlaybackSink::wav(&file).unwrap(),
     )));
-    check(open(&CaptureSpec::Silence, &PlaybackSpec::Discard).unwrap());
+    check(opened(CaptureSpec::Silence, PlaybackSpec::Discard));
 }
 
 /// What alsa-lib itself allocates with malloc is not seen here; what this crate does around it is.
 #[test]
 fn alsa_devices_do_not_allocate() {
     let null = || "alsa:null".parse().unwrap();
-    check(open(&null(), &"alsa:null".parse().unwrap()).unwrap());
-    check(open(&null(), &PlaybackSpec::Discard).unwrap());
+    check(opened(null(), "alsa:null".parse().unwrap()));
+    check(opened(null(), PlaybackSpec::Discard));
 }
 
 /// With a resampler at each end. alsa-lib reads its configuration once, so this has a process of its own.
@@ -79,8 +83,11 @@ fn cards_of_another_rate_do_not_allocate() {
     const CHILD: &str = "OFFHOOK_REALTIME_TEST";
     if std::env::var_os(CHILD).is_some() {
         let plugged = || "alsa:plugged".parse().unwrap();
-        check(open(&plugged(), &"alsa:plugged".parse().unwrap()).unwrap());
-        check(open(&CaptureSpec::Silence, &"alsa:plugged".parse().unwrap()).unwrap());
+        check(opened(plugged(), "alsa:plugged".parse().unwrap()));
+        check(opened(
+            CaptureSpec::Silence,
+            "alsa:plugged".parse().unwrap(),
+        ));
         return;
     }
     let conf = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/alsa/asound.conf");

@@ -13,10 +13,14 @@ const DB: RangeInclusive<f32> = -120.0..=60.0;
 /// One's own voice in one's ear: louder than this it howls, quieter it is not heard.
 const SIDETONE_DB: RangeInclusive<f32> = -60.0..=-3.0;
 
+/// Room in a device's buffer beyond which sound could come that late that nobody talks any more: 200 ms, in times of the
+/// least.
+const MOST_BUFFERS: u32 = 5;
+
 impl Check<'_> {
     pub(super) fn path(&self, raw: raw::AudioPath) -> Result<AudioPath, BoardError> {
         let period = PERIOD_FRAMES as u32;
-        let buffer = BUFFER_FRAMES as u32;
+        let least = BUFFER_FRAMES as u32;
         if raw.mixer_card.is_none()
             && let Some(element) = raw.playback_volume.as_ref().or(raw.capture_gain.as_ref())
         {
@@ -42,7 +46,7 @@ impl Check<'_> {
             buffer_frames: self.source.number(
                 "buffer_frames",
                 &raw.buffer_frames,
-                buffer..=buffer,
+                least..=MOST_BUFFERS * least,
             )? as usize,
             mixer_card: raw
                 .mixer_card

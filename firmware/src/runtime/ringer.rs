@@ -4,7 +4,7 @@ use super::Wake;
 use super::sound::SoundEvent;
 use crate::audio::thread::{self, AudioThread, Ended};
 use crate::audio::{AudioCommand, EngineConfig, Ringer, RingerControl, ringer};
-use offhook_hal::audio::{AudioError, CaptureSpec, DuplexAudio, PlaybackSpec};
+use offhook_hal::audio::{AudioError, CaptureSpec, DuplexAudio, DuplexSpec, PlaybackSpec};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -71,9 +71,10 @@ impl RingDevice {
         match std::mem::replace(&mut self.state, State::Stopped) {
             State::Closed(ringer) => {
                 self.state = State::Opening(ringer);
-                let (spec, wake) = (self.spec.clone(), self.wake.clone());
+                let spec = DuplexSpec::new(CaptureSpec::Silence, self.spec.clone());
+                let wake = self.wake.clone();
                 tokio::task::spawn_blocking(move || {
-                    let result = offhook_hal::audio::open(&CaptureSpec::Silence, &spec);
+                    let result = offhook_hal::audio::open(&spec);
                     // The phone is stopping: the device is closed again.
                     let _ = wake.blocking_send(event(RingerEvent::Opened(result)));
                 });

@@ -11,7 +11,7 @@ use crate::audio::{
 use crate::device::config::Config;
 use crate::phone::{AudioPath, Notice};
 use offhook_board::Board;
-use offhook_hal::audio::{AudioError, CaptureSpec, DuplexAudio, PlaybackSpec};
+use offhook_hal::audio::{AudioError, DuplexAudio, DuplexSpec, PlaybackSpec};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -62,7 +62,7 @@ pub(super) struct Sound {
     control: Control,
     state: State,
     /// PCM names of each path, with the configuration's overrides.
-    paths: [(CaptureSpec, PlaybackSpec); 3],
+    paths: [DuplexSpec; 3],
     path: AudioPath,
     levels: Levels,
     /// On boards that have one.
@@ -161,11 +161,11 @@ impl Sound {
     /// must not wait for it.
     fn open_device(&self, former: Option<Box<dyn DuplexAudio>>) {
         let path = self.path;
-        let (capture, playback) = self.paths[path as usize].clone();
+        let spec = self.paths[path as usize].clone();
         let wake = self.wake.clone();
         tokio::task::spawn_blocking(move || {
             drop(former);
-            let result = offhook_hal::audio::open(&capture, &playback);
+            let result = offhook_hal::audio::open(&spec);
             // The phone is stopping: the device is closed again.
             let _ = wake.blocking_send(Wake::Sound(SoundEvent::Opened(path, result)));
         });
@@ -421,22 +421,19 @@ pub(super) fn own_ringer(config: &Config, board: &Board) -> Option<PlaybackSpec>
 
 /// Where a path's sound comes from and goes to: the configuration's devices if it names them, else the board's. A
 /// board without a speaker or headset uses its handset.
-pub(super) fn specs(
-    config: &Config,
-    board: &Board,
-    path: AudioPath,
-) -> (CaptureSpec, PlaybackSpec) {
+pub(super) fn specs(config: &Config, board: &Board, path: AudioPath) -> DuplexSpec {
     let audio = path_of(board, path);
-    (
-        config
+    DuplexSpec {
+        capture: config
             .audio
             .capture_spec()
             .unwrap_or_else(|| audio.capture.clone()),
-        config
+        playback: config
             .audio
             .playback_spec()
             .unwrap_or_else(|| audio.playback.clone()),
-    )
+        buffer_frames: audio.buffer_frames,
+    }
 }
 
 fn path_of(board: &Board, path: AudioPath) -> &offhook_board::AudioPath {

@@ -11,7 +11,7 @@ use crate::genesys::{
 use crate::panel::{Credentials, EventLog, Panel, PanelConfig, PanelError};
 use crate::phone::{AudioPath, DialPlan};
 use offhook_board::Board;
-use offhook_hal::audio::{CaptureSpec, PlaybackSpec};
+use offhook_hal::audio::DuplexSpec;
 use offhook_hal::virtual_board::VirtualPanel;
 use std::path::PathBuf;
 use tokio::sync::mpsc;
@@ -126,10 +126,7 @@ pub(super) fn start_cloud(
 }
 
 /// Name and devices of each audio path.
-pub fn sound_specs(
-    config: &Config,
-    board: &Board,
-) -> [(&'static str, (CaptureSpec, PlaybackSpec)); 3] {
+pub fn sound_specs(config: &Config, board: &Board) -> [(&'static str, DuplexSpec); 3] {
     [
         ("handset", AudioPath::Handset),
         ("speaker", AudioPath::Speaker),

@@ -19,7 +19,7 @@ mod wav;
 pub use error::{AudioError, Direction};
 pub use manual::{ManualAudio, ManualTape};
 pub use mixer::{MixerControl, MixerError};
-pub use spec::{CaptureSpec, PlaybackSpec, open};
+pub use spec::{CaptureSpec, DuplexSpec, PlaybackSpec, open};
 pub use virtual_audio::{CaptureSource, PlaybackSink, VirtualAudio};
 
 /// Frames per second, end to end.
@@ -28,7 +28,7 @@ pub const RATE_HZ: u32 = 48_000;
 pub const PERIOD_FRAMES: usize = 480;
 /// Periods in a device's buffer: 40 ms, so that the thread may be late by up to 30 ms.
 pub const BUFFER_PERIODS: usize = 4;
-/// Frames in a device's buffer.
+/// Frames in a device's buffer, unless a board says otherwise.
 pub const BUFFER_FRAMES: usize = PERIOD_FRAMES * BUFFER_PERIODS;
 /// How long one period lasts.
 pub const PERIOD: std::time::Duration = std::time::Duration::from_millis(10);

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::alsa::AlsaDuplex;
 use super::virtual_audio::{CaptureSource, PlaybackSink, VirtualAudio};
-use super::{AudioError, Direction, DuplexAudio};
+use super::{AudioError, BUFFER_FRAMES, Direction, DuplexAudio};
 
 /// Where sound comes from: `alsa:NAME`, `wav:FILE`, `silence`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,12 +32,37 @@ pub enum PlaybackSpec {
     Discard,
 }
 
+/// A pair of devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DuplexSpec {
+    /// Where sound comes from.
+    pub capture: CaptureSpec,
+    /// Where it goes.
+    pub playback: PlaybackSpec,
+    /// What an ALSA device is asked to have room for, in frames at 48 kHz. Not what delays the sound, but how much it may
+    /// be delayed where the phone's thread is late.
+    pub buffer_frames: usize,
+}
+
+impl DuplexSpec {
+    /// With the usual room, [`BUFFER_FRAMES`].
+    pub const fn new(capture: CaptureSpec, playback: PlaybackSpec) -> Self {
+        Self {
+            capture,
+            playback,
+            buffer_frames: BUFFER_FRAMES,
+        }
+    }
+}
+
 /// Opens the pair of devices. The ALSA end, if there is one, is the clock; otherwise the system's
 /// monotonic clock is.
-pub fn open(
-    capture: &CaptureSpec,
-    playback: &PlaybackSpec,
-) -> Result<Box<dyn DuplexAudio>, AudioError> {
+pub fn open(spec: &DuplexSpec) -> Result<Box<dyn DuplexAudio>, AudioError> {
+    let DuplexSpec {
+        capture,
+        playback,
+        buffer_frames,
+    } = spec;
     let capture_pcm = match capture {
         CaptureSpec::Alsa(name) => Some(name.as_str()),
         CaptureSpec::Wav(_) | CaptureSpec::Silence => None,
@@ -52,7 +77,7 @@ pub fn open(
     };
     let device = match (capture_pcm, playback_pcm) {
         (None, None) => None,
-        (capture, playback) => Some(AlsaDuplex::open(capture, playback)?),
+        (capture, playback) => Some(AlsaDuplex::open(capture, playback, *buffer_frames)?),
     };
     // Last, because it makes the file: not if anything else fails.
     let sink = match playback {
@@ -184,7 +209,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("out.wav");
         let missing = CaptureSpec::Wav(dir.path().join("none.wav"));
-        let Err(error) = open(&missing, &PlaybackSpec::Wav(out.clone())) else {
+        let spec = DuplexSpec::new(missing, PlaybackSpec::Wav(out.clone()));
+        let Err(error) = open(&spec) else {
             panic!("opened")
         };
         assert!(

@@ -8,7 +8,10 @@ use std::path::Path;
 use std::process::Command;
 
 use offhook_hal::audio::alsa::AlsaDuplex;
-use offhook_hal::audio::{AudioError, CaptureSpec, DuplexAudio, PERIOD_FRAMES, PlaybackSpec, open};
+use offhook_hal::audio::{
+    AudioError, BUFFER_FRAMES, CaptureSpec, DuplexAudio, DuplexSpec, PERIOD_FRAMES, PlaybackSpec,
+    open,
+};
 
 const CHILD: &str = "OFFHOOK_ALSA_TEST";
 
@@ -61,7 +64,9 @@ fn devices_that_do_not_fit_are_refused_in_words() {
                     } else {
                         "playback"
                     };
-                    let error = AlsaDuplex::open(capture, playback).unwrap_err().to_string();
+                    let error = AlsaDuplex::open(capture, playback, BUFFER_FRAMES)
+                        .unwrap_err()
+                        .to_string();
                     assert!(
                         error.contains(&format!("the {way} device \"{name}\" ")),
                         "{error}"
@@ -70,7 +75,7 @@ fn devices_that_do_not_fit_are_refused_in_words() {
                 }
             }
             // The end that is wrong is the one that is named.
-            let error = AlsaDuplex::open(Some("null"), Some("nope")).unwrap_err();
+            let error = AlsaDuplex::open(Some("null"), Some("nope"), BUFFER_FRAMES).unwrap_err();
             assert!(matches!(error, AudioError::Missing { .. }), "{error}");
             assert!(
                 error.to_string().contains("playback device \"nope\""),
@@ -83,7 +88,7 @@ fn devices_that_do_not_fit_are_refused_in_words() {
 #[test]
 fn the_null_device_exchanges_periods() {
     with_plugins("the_null_device_exchanges_periods", here(), || {
-        let mut device = AlsaDuplex::open(Some("null"), Some("null")).unwrap();
+        let mut device = AlsaDuplex::open(Some("null"), Some("null"), BUFFER_FRAMES).unwrap();
         let format = device.format().clone();
         assert_eq!(
             (format.capture.as_str(), format.playback.as_str()),
@@ -93,6 +98,8 @@ fn the_null_device_exchanges_periods() {
             (format.rate_hz, format.period_frames, format.buffer_frames),
             (48_000, 480, 1920)
         );
+        let roomy = AlsaDuplex::open(Some("null"), Some("null"), 5 * BUFFER_FRAMES).unwrap();
+        assert_eq!(roomy.format().buffer_frames, 9600, "as the board asks");
         let mut capture = [1; PERIOD_FRAMES];
         let refused = device.exchange(&[0; PERIOD_FRAMES], &mut capture);
         assert!(matches!(refused, Err(AudioError::NotStarted)));
@@ -136,7 +143,7 @@ fn every_sample_arrives_in_both_directions() {
             // One at a time: plugins do not say that they share a clock, and playback beside another clock is bent.
             let mut heard = Vec::new();
             for (capture, playback) in [(Some("recorder"), None), (None, Some("player"))] {
-                let mut device = AlsaDuplex::open(capture, playback).unwrap();
+                let mut device = AlsaDuplex::open(capture, playback, BUFFER_FRAMES).unwrap();
                 device.start().unwrap();
                 for period in sound.chunks_exact(PERIOD_FRAMES) {
                     let mut captured = [0; PERIOD_FRAMES];
@@ -167,7 +174,11 @@ fn one_end_may_be_virtual() {
     std::fs::write(folder.path().join("captured.raw"), bytes(&ramp(10))).unwrap();
     with_plugins("one_end_may_be_virtual", folder.path(), || {
         let capture: CaptureSpec = "alsa:recorder".parse().unwrap();
-        let mut device = open(&capture, &PlaybackSpec::Wav("out.wav".into())).unwrap();
+        let mut device = open(&DuplexSpec::new(
+            capture,
+            PlaybackSpec::Wav("out.wav".into()),
+        ))
+        .unwrap();
         assert_eq!(device.format().capture, "alsa:recorder");
         assert_eq!(device.format().playback, "wav:out.wav");
         device.start().unwrap();
@@ -183,7 +194,11 @@ fn one_end_may_be_virtual() {
         );
 
         let playback: PlaybackSpec = "alsa:null".parse().unwrap();
-        let mut device = open(&CaptureSpec::Wav("out.wav".into()), &playback).unwrap();
+        let mut device = open(&DuplexSpec::new(
+            CaptureSpec::Wav("out.wav".into()),
+            playback,
+        ))
+        .unwrap();
         assert_eq!(device.format().capture, "wav:out.wav");
         assert_eq!(device.format().playback, "alsa:null");
         device.start().unwrap();
@@ -199,7 +214,7 @@ fn a_card_of_another_format_is_taken_as_it_is() {
             ("stereo_only", "48000 Hz, 16-bit, stereo, period 480,"),
             ("plugged", "16000 Hz, 16-bit, mono, period 160,"),
         ] {
-            let device = AlsaDuplex::open(None, Some(name)).unwrap();
+            let device = AlsaDuplex::open(None, Some(name), BUFFER_FRAMES).unwrap();
             let format = device.format().playback.clone();
             assert!(format.contains(expected), "{format}");
         }
@@ -213,7 +228,7 @@ fn a_studio_card_plays_the_phones_sound() {
         "a_studio_card_plays_the_phones_sound",
         folder.path(),
         || {
-            let mut device = AlsaDuplex::open(None, Some("studio")).unwrap();
+            let mut device = AlsaDuplex::open(None, Some("studio"), BUFFER_FRAMES).unwrap();
             let format = device.format().playback.clone();
             assert!(
                 format.contains("44100 Hz, 16-bit, mono, period 441"),

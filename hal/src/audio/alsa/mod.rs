@@ -71,11 +71,19 @@ impl AlsaDuplex {
     /// Opens and sets up the named PCMs ("hw:1", "plughw:CARD=wm8960soundcard"), either of which may be left out.
     ///
     /// With one only, [`DuplexAudio::exchange`] leaves the capture, or does not look at the
-    /// playback, of the other.
-    pub fn open(capture: Option<&str>, playback: Option<&str>) -> Result<Self, AudioError> {
+    /// playback, of the other. `buffer_frames` at 48 kHz are asked for in each direction.
+    pub fn open(
+        capture: Option<&str>,
+        playback: Option<&str>,
+        buffer_frames: usize,
+    ) -> Result<Self, AudioError> {
+        let wanted = Wanted {
+            buffer_frames: buffer_frames as u32,
+            ..PHONE
+        };
         let capture = capture
             .map(|name| {
-                Pcm::open(name, Direction::Capture, PHONE, |_| Thresholds {
+                Pcm::open(name, Direction::Capture, wanted, |_| Thresholds {
                     wake: PERIOD_FRAMES,
                     start: None,
                 })
@@ -85,8 +93,8 @@ impl AlsaDuplex {
         let playback = playback
             .map(|name| {
                 let wanted = Wanted {
-                    buffer_frames: PHONE.buffer_frames.max(4 * burst.unwrap_or(0) as u32),
-                    ..PHONE
+                    buffer_frames: wanted.buffer_frames.max(4 * burst.unwrap_or(0) as u32),
+                    ..wanted
                 };
                 Pcm::open(name, Direction::Playback, wanted, |hardware| {
                     let primed = primed(hardware, burst);
