@@ -13,12 +13,14 @@
  *     hook    1 while the handset is lifted
  *     lamps   hexadecimal, bit 0 is line 9
  *     levels  hexadecimal, all lines
+ *     answer  microseconds from the last change of a contact to the first change of a lamp since; 0 while there was none
  */
 #include <linux/gpio/driver.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>
 #include <linux/irq_work.h>
 #include <linux/irqdomain.h>
+#include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/pinctrl/pinconf-generic.h>
 #include <linux/platform_device.h>
@@ -48,6 +50,8 @@ struct panel {
 	u32 falling;
 	u32 unmasked;
 	u32 pending;	/* edges that are not delivered yet */
+	ktime_t touched;	/* when a contact was changed last */
+	s64 answer;	/* microseconds from then to the first change of a lamp */
 };
 
 static const char *const names[LINES] = {
@@ -84,6 +88,14 @@ static u32 all_levels(const struct panel *p)
 	return matrix_levels(p) | (p->lifted ? 0 : BIT(HOOK)) | (p->high & p->driven & LAMP_MASK);
 }
 
+/* A contact is about to change: the next lamp that does is the phone's answer. */
+static void touch(struct panel *p)
+{
+	lockdep_assert_held(&p->lock);
+	p->touched = ktime_get();
+	p->answer = 0;
+}
+
 /* Takes over what changed, and tells those who wait for an edge. */
 static void settle(struct panel *p)
 {
@@ -93,6 +105,8 @@ static void settle(struct panel *p)
 	now = all_levels(p);
 	changed = now ^ p->levels;
 	p->levels = now;
+	if ((changed & LAMP_MASK) && !p->answer)
+		p->answer = ktime_us_delta(ktime_get(), p->touched);
 	p->pending |= changed & p->unmasked & ((now & p->rising) | (~now & p->falling));
 	if (p->pending)
 		irq_work_queue(&p->tell);
@@ -257,6 +271,7 @@ static ssize_t keys_store(struct device *dev, struct device_attribute *attr, con
 	if (error)
 		return error;
 	raw_spin_lock_irqsave(&p->lock, flags);
+	touch(p);
 	p->keys = keys;
 	settle(p);
 	raw_spin_unlock_irqrestore(&p->lock, flags);
@@ -281,6 +296,7 @@ static ssize_t hook_store(struct device *dev, struct device_attribute *attr, con
 	if (error)
 		return error;
 	raw_spin_lock_irqsave(&p->lock, flags);
+	touch(p);
 	p->lifted = lifted;
 	settle(p);
 	raw_spin_unlock_irqrestore(&p->lock, flags);
@@ -312,8 +328,22 @@ static ssize_t levels_show(struct device *dev, struct device_attribute *attr, ch
 }
 static DEVICE_ATTR_RO(levels);
 
+static ssize_t answer_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct panel *p = dev_get_drvdata(dev);
+	unsigned long flags;
+	s64 answer;
+
+	raw_spin_lock_irqsave(&p->lock, flags);
+	answer = p->answer;
+	raw_spin_unlock_irqrestore(&p->lock, flags);
+	return sysfs_emit(buf, "%lld\n", answer);
+}
+static DEVICE_ATTR_RO(answer);
+
 static struct attribute *panel_attrs[] = {
-	&dev_attr_keys.attr, &dev_attr_hook.attr, &dev_attr_lamps.attr, &dev_attr_levels.attr, NULL
+	&dev_attr_keys.attr, &dev_attr_hook.attr, &dev_attr_lamps.attr, &dev_attr_levels.attr,
+	&dev_attr_answer.attr, NULL
 };
 ATTRIBUTE_GROUPS(panel);
 

@@ -24,6 +24,21 @@ impl Recording {
         )
     }
 
+    /// Writes a WAV file.
+    pub fn write(&self, file: &Path) {
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: RATE_HZ as u32,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut writer = hound::WavWriter::create(file, spec).expect("a WAV file");
+        for sample in &self.0 {
+            writer.write_sample(*sample).expect("a sample");
+        }
+        writer.finalize().expect("the WAV file");
+    }
+
     /// Whether, somewhere, these frequencies and no other strong one sound together for `ms`.
     pub fn has_tone(&self, hz: &[f32], ms: usize) -> bool {
         self.longest_tone_ms(hz) >= ms
@@ -42,6 +57,12 @@ impl Recording {
             longest = longest.max(running);
         }
         longest
+    }
+
+    /// How long just these frequencies sound altogether, in ms (steps of 100).
+    pub fn tone_ms(&self, hz: &[f32]) -> usize {
+        let windows = self.0.chunks_exact(WINDOW);
+        100 * windows.filter(|window| is_tone(window, hz)).count()
     }
 
     /// From the first to the last time these frequencies sound: the longest silence within, in ms (steps of 10).

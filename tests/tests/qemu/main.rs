@@ -1,0 +1,428 @@
+//! The card image on an emulated machine, worked by its pins only: needs `cross/image qemu-virt` and QEMU.
+//!
+//! One machine does it all, one thing after the other, because starting it takes longest. No time is claimed here: the
+//! emulated processor is 20 to 40 times slower than the phone's.
+
+mod machine;
+
+use machine::{LAMP_MUTE, LAMP_SPEAKER, Machine, PATIENCE};
+use offhook_cloudsim::gateway::{Codec, FarEndSource, LegConfig, LegReport};
+use offhook_cloudsim::spec::{InboundSpec, Options, OutboundSpec, SimUser, UserSpec};
+use offhook_cloudsim::{CallReport, CallState, Simulator};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Where the guest reaches the host's loopback.
+const HOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 2, 2));
+/// What a phone's dial tone is in North America, Hz.
+const DIAL_TONE: [f32; 2] = [350.0, 440.0];
+/// What the far end says, Hz.
+const FAR_END: f32 = 1000.0;
+/// What is said into the handset, Hz.
+const NEAR_END: f32 = 600.0;
+
+/// How many sets of keys are held down; every pair about twice.
+const SCANS: usize = 272;
+/// How soon a phone that was killed runs again.
+const BACK: Duration = Duration::from_secs(5);
+/// The machine's time, microseconds since its start.
+const NOW: &str = "sed 's/\\([0-9]*\\)[.]\\([0-9]*\\) .*/\\1\\20000/' /proc/uptime";
+/// When the phone was started last, the same.
+const STARTED: &str = "systemctl show offhook -p ExecMainStartTimestampMonotonic --value";
+
+/// A gateway that prefers the codec an emulated processor has time for.
+fn leg() -> LegConfig {
+    LegConfig {
+        codecs: vec![Codec::Pcmu, Codec::Pcma, Codec::Opus],
+        far_end: FarEndSource::Tone {
+            hz: FAR_END,
+            dbfs: -20.0,
+        },
+        reached_at: Some(HOST),
+        ..LegConfig::default()
+    }
+}
+
+struct Bench {
+    sim: Simulator,
+    user: SimUser,
+    machine: Machine,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_worked_by_its_pins() {
+    offhook::device::crypto::install();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
+        .init();
+    let sim = Simulator::start(Options {
+        reached_at: Some(HOST),
+        outbound: OutboundSpec {
+            answer_after: Some(Duration::from_secs(2)),
+            leg: leg(),
+            ..OutboundSpec::default()
+        },
+        default_leg: leg(),
+        ..Options::default()
+    })
+    .await
+    .expect("the simulator starts");
+    let user = sim.add_user(UserSpec::named("Agent One"));
+    let machine = Machine::start(&sim, &user).await;
+    let mut bench = Bench { sim, user, machine };
+    bench.machine.ready().await;
+    bench.figures().await;
+    bench.calls_out_and_uses_every_key().await;
+    bench.takes_a_call().await;
+    bench.survives_its_network().await;
+    bench.survives_its_end().await;
+    bench.scans_its_keys().await;
+    bench.survives_a_power_cut().await;
+    bench.updates().await;
+    bench.returns_from_a_broken_update().await;
+    let violations = bench.sim.violations();
+    assert!(
+        violations.is_empty(),
+        "the phone broke the protocol: {violations:#?}"
+    );
+}
+
+impl Bench {
+    /// What the machine says of its start and memory; for the reader of the log.
+    async fn figures(&mut self) {
+        for command in [
+            "do systemd-analyze time",
+            "do systemd-analyze critical-chain --no-pager offhook.service",
+            "do systemctl show offhook -p MemoryCurrent -p MemoryPeak; grep VmRSS /proc/$(systemctl show offhook -p MainPID --value)/status",
+            "do systemctl --failed --no-pager --no-legend",
+            "do df -h / /state /boot/firmware; free -m",
+        ] {
+            println!("{command}\n{}", self.machine.tell(command).await.0);
+        }
+    }
+
+    async fn calls_out_and_uses_every_key(&mut self) {
+        step("dial tone");
+        self.machine.lift().await;
+        self.machine.hears(&DIAL_TONE).await;
+
+        step("every digit key, in a number");
+        self.machine.say(NEAR_END);
+        self.machine.dial("1472580369").await;
+        self.machine.tap("#").await;
+        let call = self
+            .sim
+            .wait_for_new_call(&[], PATIENCE)
+            .await
+            .expect("a call");
+        let report = self.sim.call(&call).await.expect("it is known");
+        assert!(
+            report.remote_address.contains("1472580369"),
+            "dialed {}",
+            report.remote_address
+        );
+        self.connected(&call).await;
+
+        step("tone both ways");
+        self.machine.hears(&[FAR_END]).await;
+        self.leg(&call, "hearing the near end", |leg| hears(leg, NEAR_END))
+            .await;
+
+        step("mute");
+        self.answer("mute", LAMP_MUTE, true).await;
+        self.leg(&call, "silent", |leg| leg.level_in.dbfs < -60.0)
+            .await;
+        self.answer("mute", LAMP_MUTE, false).await;
+        self.leg(&call, "hearing again", |leg| hears(leg, NEAR_END))
+            .await;
+
+        step("hold");
+        self.machine.tap("hold").await;
+        self.call(&call, "held", |report| report.held).await;
+        self.machine.tap("hold").await;
+        self.call(&call, "no longer held", |report| !report.held)
+            .await;
+        self.machine.hears(&[FAR_END]).await;
+
+        step("two keys at once, and three corners of a rectangle");
+        self.machine.hold_down(&["*", "5"]).await;
+        self.leg(&call, "told both digits", |leg| sorted(leg) == "*5")
+            .await;
+        self.machine.hold_down(&[]).await;
+        self.machine.hold_down(&["1", "2"]).await;
+        self.leg(&call, "told two more", |leg| sorted(leg) == "*125")
+            .await;
+        // The fourth corner, 5, is a ghost; 4 is real, but nobody can know that.
+        self.machine.hold_down(&["1", "2", "4"]).await;
+        self.machine.hold_down(&["1", "4"]).await;
+        self.leg(&call, "told the third corner", |leg| sorted(leg) == "*1245")
+            .await;
+        self.machine.hold_down(&[]).await;
+
+        step("speaker");
+        self.answer("speaker", LAMP_SPEAKER, true).await;
+        self.answer("speaker", LAMP_SPEAKER, false).await;
+
+        step("transfer");
+        self.machine.tap("transfer").await;
+        self.machine.hears(&DIAL_TONE).await;
+        self.machine.dial("5550199").await;
+        self.machine.tap("#").await;
+        self.over(&call).await;
+        self.machine.rest().await;
+    }
+
+    /// Holds a key until its lamp changes, and prints how long that took on the machine's own clock.
+    async fn answer(&mut self, key: &str, lamp: u8, lit: bool) {
+        self.machine.hold_down(&[key]).await;
+        self.machine.lamp(lamp, lit).await;
+        let micros = self.machine.must("answer").await;
+        println!("{key}: from the contact to the lamp {} us", micros.trim());
+        self.machine.let_go().await;
+    }
+
+    async fn takes_a_call(&mut self) {
+        step("an inbound call");
+        let spec = InboundSpec {
+            leg: leg(),
+            ..InboundSpec::to(&self.user)
+        };
+        let call = self.sim.call_user(&spec).expect("the cloud can ring");
+        self.machine
+            .status("ringing", |status| {
+                !status["calls"].as_array().is_none_or(Vec::is_empty)
+            })
+            .await;
+        self.machine.lift().await;
+        self.connected(&call).await;
+        self.machine.hears(&[FAR_END]).await;
+        self.leg(&call, "hearing the near end", |leg| hears(leg, NEAR_END))
+            .await;
+        self.machine.rest().await;
+        self.over(&call).await;
+        self.machine.silent().await;
+    }
+
+    async fn survives_its_network(&mut self) {
+        step("the network pulled, and plugged in");
+        self.machine.network(false).await;
+        self.machine
+            .status("aware of it", |status| status["ready"] == false)
+            .await;
+        self.machine.network(true).await;
+        self.machine.ready().await;
+    }
+
+    async fn survives_its_end(&mut self) {
+        step("the firmware killed");
+        let killed = self
+            .machine
+            .must(&format!("do {NOW}; systemctl kill -s KILL offhook"))
+            .await;
+        let was = killed.trim().to_owned();
+        self.machine
+            .until("the phone's return", &format!("do {STARTED}"), |at| {
+                micros(at) > micros(&was)
+            })
+            .await;
+        // Both on the machine's own clock.
+        let back = self.machine.must(&format!("do {STARTED}")).await;
+        let away = Duration::from_micros(micros(&back) - micros(&killed));
+        println!("started again after {away:?}");
+        assert!(away < BACK, "the phone was away for {away:?}");
+        self.machine.ready().await;
+        self.machine.lift().await;
+        self.machine.hears(&DIAL_TONE).await;
+        self.machine.rest().await;
+    }
+
+    /// Every scan of up to two keys is right: what `offhook check --keys` prints is what was held.
+    async fn scans_its_keys(&mut self) {
+        step("keys held, one or two at a time");
+        let held: Vec<Vec<&str>> = some_keys(SCANS).collect();
+        let words: Vec<String> = held
+            .iter()
+            .map(|keys| format!("{:04x}", machine::bits(keys)))
+            .collect();
+        self.machine
+            .must("do systemctl stop offhook && systemd-run -q --unit=keys -p StandardOutput=file:/run/keys offhook check --keys")
+            .await;
+        let begun = |output: &str| output.contains("Press keys");
+        self.machine
+            .until("the look at the keys", "do cat /run/keys", begun)
+            .await;
+        for words in words.chunks(100) {
+            let hold = format!(
+                "do for keys in {}; do echo $keys >$panel/keys; sleep 0.1; echo 0 >$panel/keys; sleep 0.1; done",
+                words.join(" ")
+            );
+            self.machine.must_in_time(&hold).await;
+        }
+        let printed = self
+            .machine
+            .must("do systemctl stop keys; systemctl start --no-block offhook; cat /run/keys")
+            .await;
+        let seen = groups(&printed);
+        let right = held
+            .iter()
+            .zip(&seen)
+            .filter(|(held, seen)| held == seen)
+            .count();
+        println!("{right} of {SCANS} scans are right");
+        assert_eq!(seen, held);
+        self.machine.ready().await;
+    }
+
+    async fn survives_a_power_cut(&mut self) {
+        step("the power cut while an update is written");
+        let update = machine::bundle(self.machine.dir(), false).await;
+        let url = machine::serve(update).await;
+        self.machine.update(&url).await;
+        self.machine
+            .shows("/api/v1/update", "installing", |shown| {
+                shown["state"] == "installing"
+            })
+            .await;
+        self.machine.cut_power().await;
+        self.machine.booted().await;
+        self.machine.ready().await;
+        let running = self.machine.must("do cat /proc/cmdline").await;
+        assert!(running.contains("rauc.slot=A "), "{running}");
+    }
+
+    async fn updates(&mut self) {
+        step("an update to the other system");
+        let update = machine::bundle(self.machine.dir(), false).await;
+        let url = machine::serve(update).await;
+        self.machine.update(&url).await;
+        self.machine.booted().await;
+        self.system("B", "done").await;
+        let kept = self.machine.must("do fw_printenv").await;
+        assert!(
+            kept.contains("BOOT_ORDER=B") && kept.contains("BOOT_B_LEFT=3"),
+            "the new system is not marked good: {kept}"
+        );
+    }
+
+    async fn returns_from_a_broken_update(&mut self) {
+        step("an update that cannot start");
+        let update = machine::bundle(self.machine.dir(), true).await;
+        let url = machine::serve(update).await;
+        self.machine.update(&url).await;
+        // Three attempts later.
+        self.machine.booted().await;
+        self.system("B", "undone").await;
+    }
+
+    /// Waits until the phone runs from this slot, is ready, and says so of its update.
+    async fn system(&mut self, slot: &str, update: &str) {
+        let running = self.machine.must("do cat /proc/cmdline").await;
+        assert!(running.contains(&format!("rauc.slot={slot} ")), "{running}");
+        self.machine.ready().await;
+        self.machine
+            .shows("/api/v1/update", &format!("the update {update}"), |shown| {
+                shown["state"] == update
+            })
+            .await;
+    }
+
+    async fn connected(&mut self, call: &str) {
+        let done = self
+            .sim
+            .wait_for_state(call, CallState::Connected, PATIENCE)
+            .await;
+        if let Err(error) = done {
+            let journal = self
+                .machine
+                .tell("do journalctl -u offhook --no-pager -n 60")
+                .await
+                .0;
+            panic!("the call is not connected: {error}\n{journal}");
+        }
+    }
+
+    async fn over(&self, call: &str) {
+        let done = self
+            .sim
+            .wait_for_state(call, CallState::Terminated, PATIENCE)
+            .await;
+        done.expect("the call is over");
+    }
+
+    async fn call(&self, call: &str, what: &str, wanted: impl Fn(&CallReport) -> bool) {
+        let done = self.sim.wait_for(call, wanted, PATIENCE).await;
+        done.unwrap_or_else(|error| panic!("the call is never {what}: {error}"));
+    }
+
+    /// Waits until the far end is as wanted; it changes without an event, so it is looked at again.
+    async fn leg(&self, call: &str, what: &str, wanted: impl Fn(&LegReport) -> bool) {
+        let end = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let report = self.sim.call(call).await.expect("the call is known");
+            if report.leg.as_ref().is_some_and(&wanted) {
+                return;
+            }
+            assert!(
+                tokio::time::Instant::now() < end,
+                "the far end is not {what}: {:#?}",
+                report.leg
+            );
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+fn hears(leg: &LegReport, hz: f32) -> bool {
+    leg.level_in.dbfs > -40.0 && (leg.level_in.dominant_hz - hz).abs() < 20.0
+}
+
+/// The digits so far, in the order of their characters: two keys at once come in any order.
+fn sorted(leg: &LegReport) -> String {
+    let mut digits: Vec<char> = leg.dtmf.iter().map(|tone| tone.digit).collect();
+    digits.sort_unstable();
+    digits.into_iter().collect()
+}
+
+/// Sets of one or two keys, always the same ones.
+fn some_keys(count: usize) -> impl Iterator<Item = Vec<&'static str>> {
+    let all = machine::LABELS.as_flattened();
+    // Every key, then every pair.
+    let pairs = (0..all.len()).flat_map(|a| (a..all.len()).map(move |b| (a, b)));
+    pairs.cycle().take(count).map(|(a, b)| {
+        let mut keys = vec![all[a]];
+        if a != b {
+            keys.push(all[b]);
+        }
+        keys.sort_unstable();
+        keys
+    })
+}
+
+/// What `offhook check --keys` printed, as the sets of keys that were down together.
+fn groups(printed: &str) -> Vec<Vec<&str>> {
+    let (mut groups, mut group, mut down) = (Vec::new(), Vec::new(), 0);
+    for line in printed.lines() {
+        if let Some(key) = line.strip_suffix(" pressed") {
+            group.push(key);
+            down += 1;
+        } else if line.ends_with(" released") {
+            down -= 1;
+        }
+        if down == 0 && !group.is_empty() {
+            group.sort_unstable();
+            groups.push(std::mem::take(&mut group));
+        }
+    }
+    groups
+}
+
+/// Microseconds, as systemd says them.
+fn micros(text: &str) -> u64 {
+    text.trim()
+        .parse()
+        .unwrap_or_else(|_| panic!("no time: {text:?}"))
+}
+
+fn step(what: &str) {
+    println!("--- {what}");
+}
