@@ -15,6 +15,12 @@ const MAX_DEPTH: usize = 32;
 const MAX_ELEMENTS: usize = 4096;
 /// Most attributes of one element; a candidate has 13.
 const MAX_ATTRIBUTES: usize = 64;
+/// What the prefixes `xml` and `xmlns` stand for: for attributes only, and never a default (Namespaces in XML 1.0,
+/// section 3).
+const RESERVED: [&str; 2] = [
+    "http://www.w3.org/XML/1998/namespace",
+    "http://www.w3.org/2000/xmlns/",
+];
 
 /// Why a text is no stanza. Quotes nothing of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +41,8 @@ pub(crate) enum XmlError {
         "a comment, processing instruction, document type or entity (RFC 6120 11.1 forbids them)"
     )]
     Restricted,
+    #[error("an element in one of XML's own namespaces")]
+    Reserved,
     #[error("not exactly one element")]
     NotOneElement,
 }
@@ -50,6 +58,9 @@ pub(crate) fn parse(text: &str) -> Result<Element, XmlError> {
     loop {
         let (namespace, event) = match reader.read_resolved_event() {
             Ok((ResolveResult::Unknown(_), _)) => return Err(XmlError::UnknownPrefix),
+            Ok((ResolveResult::Bound(ns), _)) if RESERVED.contains(&ns.0) => {
+                return Err(XmlError::Reserved);
+            }
             Ok((ResolveResult::Bound(ns), event)) => (ns.0.to_owned(), event),
             Ok((ResolveResult::Unbound, event)) => (String::new(), event),
             Err(_) => return Err(malformed(&reader)),
@@ -240,6 +251,9 @@ mod tests {
             ("<a>&#0;</a>", XmlError::Restricted),
             ("<a>&#8;</a>", XmlError::Restricted),
             ("<a>\u{1}</a>", XmlError::Restricted),
+            // Taken, these were written again as something that no parser takes.
+            ("<a><xml:b/></a>", XmlError::Reserved),
+            ("<xmlns:b/>", XmlError::Reserved),
         ] {
             assert_eq!(parse(text).err(), Some(expected), "{text}");
         }
