@@ -240,3 +240,41 @@ impl Report {
         ExitCode::FAILURE
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, FrontEvent, HalEvent, HookState, KeyAction, keys, shown};
+    use offhook_hal::Key;
+
+    #[test]
+    fn what_keys_and_hook_do_is_said_in_words() {
+        let pressed = |action| {
+            FrontEvent::Hal(HalEvent::Key {
+                key: Key::Mute,
+                action,
+            })
+        };
+        let hook = |state| FrontEvent::Hal(HalEvent::Hook(state));
+        for (event, words) in [
+            (pressed(KeyAction::Pressed), "mute pressed"),
+            (pressed(KeyAction::LongPressed), "mute held"),
+            (pressed(KeyAction::Released), "mute released"),
+            (hook(HookState::Lifted), "handset lifted"),
+            (hook(HookState::Resting), "handset resting"),
+            (
+                FrontEvent::Hal(HalEvent::KeyStuck(Key::Hold)),
+                "hold is stuck",
+            ),
+        ] {
+            assert_eq!(shown(&event), words);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_board_without_keys_is_refused() {
+        let mut config = Config::default();
+        config.board.name = "desktop".into();
+        let error = keys(&config).await.expect_err("it has none");
+        assert!(error.to_string().contains("no keys of its own"), "{error}");
+    }
+}

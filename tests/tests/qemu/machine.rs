@@ -1,5 +1,6 @@
 //! The emulated phone: a card image on QEMU's machine, whose pins, sound and network a test has in its hands.
 
+use crate::card;
 use offhook_cloudsim::Simulator;
 use offhook_cloudsim::spec::SimUser;
 use offhook_tests::ear::{RATE_HZ, Recording};
@@ -11,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, UnixStream};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -90,12 +91,12 @@ impl Machine {
     pub async fn start(sim: &Simulator, user: &SimUser) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let card = dir.path().join("card.img");
-        copy_card(&image(), &card).await;
-        provision(&card, sim, user, dir.path()).await;
+        card::copy(&card::image(), &card).await;
+        card::provision(&card, sim, user, dir.path()).await;
         let place = dir.path().join("sockets");
         std::fs::create_dir(&place).expect("a folder for the sockets");
         let log = log_file();
-        let qemu = Command::new(repository().join("cross/qemu"))
+        let qemu = Command::new(card::repository().join("cross/qemu"))
             .args(["qemu-virt", "--keep"])
             .env("OFFHOOK_CARD", &card)
             .env("OFFHOOK_SOCKETS", &place)
@@ -109,7 +110,7 @@ impl Machine {
             lines: BufReader::new(read).lines(),
             write,
             asked: 0,
-            log: std::fs::File::create(images().join("test-pins.log")).expect("a log"),
+            log: std::fs::File::create(card::images().join("test-pins.log")).expect("a log"),
             since: Instant::now(),
         };
         let (mut chatter, monitor) = connect(&place.join("monitor.sock")).await.into_split();
@@ -284,6 +285,12 @@ impl Machine {
         self.let_go().await;
     }
 
+    /// Holds these keys down for as long as a tap takes.
+    pub async fn hold_for_a_tap(&mut self, keys: &[&str]) {
+        self.hold_down(keys).await;
+        sleep(TAP).await;
+    }
+
     /// Lets all keys go, for as long as a finger is away between two keys.
     pub async fn let_go(&mut self) {
         self.hold_down(&[]).await;
@@ -316,7 +323,7 @@ impl Machine {
                 return;
             }
             if Instant::now() > end {
-                let file = images().join("test-ear.wav");
+                let file = card::images().join("test-ear.wav");
                 heard.write(&file);
                 panic!("the ear does not hear {hz:?} Hz, but {}", file.display());
             }
@@ -378,50 +385,6 @@ impl Machine {
     }
 }
 
-/// A signed update with the image's own system, or with one that cannot start.
-pub async fn bundle(dir: &Path, is_broken: bool) -> PathBuf {
-    let root = dir.join("root.ext4");
-    run(Command::new("cp")
-        .arg("--sparse=always")
-        .args([&images().join("root.ext4"), &root]))
-    .await;
-    if is_broken {
-        let remove = "rm /usr/lib/systemd/systemd";
-        run(Command::new("debugfs")
-            .args(["-w", "-R", remove])
-            .arg(&root))
-        .await;
-    }
-    let out = dir.join(format!("broken-{is_broken}.raucb"));
-    run(Command::new(repository().join("cross/bundle"))
-        .arg("qemu-virt")
-        .args([&out, &root])
-        .env("OFFHOOK_COMPRESSION", "1"))
-    .await;
-    out
-}
-
-/// Gives a file to whoever asks; where that is for the guest.
-pub async fn serve(file: PathBuf) -> String {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-    let port = listener.local_addr().expect("its number").port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let mut stream = BufReader::new(stream);
-            let mut line = String::new();
-            while stream.read_line(&mut line).await.is_ok_and(|n| n > 2) {
-                line.clear();
-            }
-            let body = std::fs::read(&file).expect("the file");
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
-            // A client that goes away asks again, or fails the test.
-            let _ = stream.write_all(head.as_bytes()).await;
-            let _ = stream.write_all(&body).await;
-        }
-    });
-    format!("http://10.0.2.2:{port}/update.raucb")
-}
-
 /// These keys, as the emulated keypad wants them.
 pub fn bits(keys: &[&str]) -> u16 {
     let place = |key: &&str| LABELS.iter().flatten().position(|label| label == key);
@@ -429,67 +392,8 @@ pub fn bits(keys: &[&str]) -> u16 {
     keys.iter().map(bit).fold(0, |all, bit: u16| all | bit)
 }
 
-/// The repository's root.
-pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// Where `cross/image qemu-virt` puts its things.
-pub fn images() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR");
-    target
-        .map_or_else(|| repository().join("target"), PathBuf::from)
-        .join("cross/image/qemu-virt")
-}
-
-fn image() -> PathBuf {
-    let image = images().join("offhook-qemu-virt.img");
-    assert!(
-        image.exists(),
-        "{} is missing: run cross/image qemu-virt",
-        image.display()
-    );
-    image
-}
-
 fn log_file() -> PathBuf {
-    images().join("test-console.log")
-}
-
-async fn copy_card(from: &Path, to: &Path) {
-    run(Command::new("cp").arg("--sparse=always").args([from, to])).await;
-}
-
-/// Puts onto the card's boot partition what a person would: configuration, CA, token.
-async fn provision(card: &Path, sim: &Simulator, user: &SimUser, dir: &Path) {
-    let from = dir.join("offhook");
-    std::fs::create_dir(&from).expect("a folder");
-    let write = |name: &str, text: &str| std::fs::write(from.join(name), text).expect("a file");
-    write("ca.pem", sim.ca_pem());
-    write("token", &user.token);
-    write(
-        "offhook.toml",
-        &format!(
-            "[cloud]\nenvironment = \"{}\"\nstreaming = \"{}\"\nca_file = \"/etc/offhook/ca.pem\"\n\
-             token_file = \"/etc/offhook/token\"\n[phone]\ninter_digit_timeout_ms = 20000\n[log]\nlevel = \"info\"\n",
-            sim.rest_url(),
-            sim.streaming_url()
-        ),
-    );
-    // The boot partition is the first one, 4 MiB from the start (cross/partitions).
-    let partition = format!("{}@@4M", card.display());
-    run(Command::new("mcopy")
-        .args(["-s", "-i", &partition])
-        .arg(&from)
-        .arg("::/"))
-    .await;
-}
-
-/// Runs a program that must succeed.
-pub async fn run(command: &mut Command) {
-    let status = command.stdin(Stdio::null()).status().await;
-    let status = status.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(status.success(), "{command:?}: {status}");
+    card::images().join("test-console.log")
 }
 
 async fn connect(socket: &Path) -> UnixStream {

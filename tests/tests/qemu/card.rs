@@ -1,0 +1,113 @@
+//! The card that the emulated machine starts from, and updates for it.
+
+use offhook_cloudsim::Simulator;
+use offhook_cloudsim::spec::SimUser;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::Command;
+
+/// The repository's root.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Where `cross/image qemu-virt` puts its things.
+pub fn images() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    target
+        .map_or_else(|| repository().join("target"), PathBuf::from)
+        .join("cross/image/qemu-virt")
+}
+
+pub fn image() -> PathBuf {
+    let image = images().join("offhook-qemu-virt.img");
+    assert!(
+        image.exists(),
+        "{} is missing: run cross/image qemu-virt",
+        image.display()
+    );
+    image
+}
+
+/// A copy that takes no more room than what is written on it.
+pub async fn copy(from: &Path, to: &Path) {
+    run(Command::new("cp").arg("--sparse=always").args([from, to])).await;
+}
+
+/// Puts onto the card's boot partition what a person would: configuration, CA, token.
+pub async fn provision(card: &Path, sim: &Simulator, user: &SimUser, dir: &Path) {
+    let from = dir.join("offhook");
+    std::fs::create_dir(&from).expect("a folder");
+    let write = |name: &str, text: &str| std::fs::write(from.join(name), text).expect("a file");
+    write("ca.pem", sim.ca_pem());
+    write("token", &user.token);
+    write(
+        "offhook.toml",
+        &format!(
+            "[cloud]\nenvironment = \"{}\"\nstreaming = \"{}\"\nca_file = \"/etc/offhook/ca.pem\"\n\
+             token_file = \"/etc/offhook/token\"\n[phone]\ninter_digit_timeout_ms = 20000\n[log]\nlevel = \"info\"\n",
+            sim.rest_url(),
+            sim.streaming_url()
+        ),
+    );
+    // The boot partition is the first one, 4 MiB from the start (cross/partitions).
+    let partition = format!("{}@@4M", card.display());
+    run(Command::new("mcopy")
+        .args(["-s", "-i", &partition])
+        .arg(&from)
+        .arg("::/"))
+    .await;
+}
+
+/// Runs a program that must succeed.
+async fn run(command: &mut Command) {
+    let status = command.stdin(Stdio::null()).status().await;
+    let status = status.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(status.success(), "{command:?}: {status}");
+}
+
+/// A signed update with the image's own system, or with one that cannot start.
+pub async fn bundle(dir: &Path, is_broken: bool) -> PathBuf {
+    let root = dir.join("root.ext4");
+    run(Command::new("cp")
+        .arg("--sparse=always")
+        .args([&images().join("root.ext4"), &root]))
+    .await;
+    if is_broken {
+        let remove = "rm /usr/lib/systemd/systemd";
+        run(Command::new("debugfs")
+            .args(["-w", "-R", remove])
+            .arg(&root))
+        .await;
+    }
+    let out = dir.join(format!("broken-{is_broken}.raucb"));
+    run(Command::new(repository().join("cross/bundle"))
+        .arg("qemu-virt")
+        .args([&out, &root])
+        .env("OFFHOOK_COMPRESSION", "1"))
+    .await;
+    out
+}
+
+/// Gives a file to whoever asks; where that is for the guest.
+pub async fn serve(file: PathBuf) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let port = listener.local_addr().expect("its number").port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut stream = BufReader::new(stream);
+            let mut line = String::new();
+            while stream.read_line(&mut line).await.is_ok_and(|n| n > 2) {
+                line.clear();
+            }
+            let body = std::fs::read(&file).expect("the file");
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+            // A client that goes away asks again, or fails the test.
+            let _ = stream.write_all(head.as_bytes()).await;
+            let _ = stream.write_all(&body).await;
+        }
+    });
+    format!("http://10.0.2.2:{port}/update.raucb")
+}
