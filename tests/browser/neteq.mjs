@@ -3,6 +3,7 @@
 //
 //   npm run neteq                 every network
 //   npm run neteq -- Wi-Fi 4G     those whose name has one of the words
+//   npm run neteq -- --equal      each once more, our buffer waiting as long as NetEQ did (audio.jitter_headroom_ms)
 //
 // Delay is from the arrival of the quickest packets to the ear; "made up" is what was concealed of all that was played.
 
@@ -32,7 +33,7 @@ const simulator = await Simulator.start(['--no-metadata', '--user', 'SDK', '--us
 const browser = await Browser.start(simulator.address);
 const [first, second] = simulator.users;
 const sdk = await SdkPhone.start(browser, first);
-const phone = await Offhook.start(simulator, second);
+let phone = await Offhook.start(simulator, second);
 
 /** What NetEQ has counted so far. */
 const chromium = async () => {
@@ -81,11 +82,12 @@ async function compare(network) {
   // NetEQ counts from each packet's own arrival, which comes later than the quickest would have.
   const slower = way.totalMs / way.delivered - after[2].leastMs;
   const mean = delays.reduce((sum, delay) => sum + delay, 0) / delays.length;
+  const theirMean = (1_000 * neteq.waited) / neteq.emitted + slower;
   const row = {
     network: network.name,
     'Offhook: delay ms': mean.toFixed(1),
     'made up %': ((100 * buffer.madeUp) / buffer.at).toFixed(2),
-    'NetEQ: delay ms': ((1_000 * neteq.waited) / neteq.emitted + slower).toFixed(1),
+    'NetEQ: delay ms': theirMean.toFixed(1),
     'made up % ': ((100 * neteq.madeUp) / neteq.played).toFixed(2),
     'stretched %': ((100 * neteq.stretched) / neteq.played).toFixed(2),
   };
@@ -93,14 +95,29 @@ async function compare(network) {
   await phone.hook('resting');
   await sdk.ends(theirs);
   await Promise.all([theirs, own].map((id) => simulator.untilOver(id)));
-  return row;
+  return { row, longer: Math.round(theirMean - mean) };
+}
+
+/** A phone that waits so much longer than it would. */
+async function waiting(headroom) {
+  await phone.stop();
+  phone = await Offhook.start(simulator, second, { jitterHeadroom: headroom });
 }
 
 const rows = [];
+const note = (row) => {
+  rows.push(row);
+  console.log(Object.entries(row).map(([name, value]) => `${name.trim()} ${value}`).join(', '));
+};
 try {
-  for (const network of await networks(process.argv.slice(2))) {
-    rows.push(await compare(network));
-    console.log(Object.entries(rows.at(-1)).map(([name, value]) => `${name.trim()} ${value}`).join(', '));
+  const words = process.argv.slice(2);
+  for (const network of await networks(words.filter((word) => word !== '--equal'))) {
+    const { row, longer } = await compare(network);
+    note(row);
+    if (!words.includes('--equal') || longer <= 0) continue;
+    await waiting(Math.min(longer, 100));
+    note((await compare({ ...network, name: `${network.name}, ours ${longer} ms longer` })).row);
+    await waiting(0);
   }
   console.table(rows);
 } finally {

@@ -50,6 +50,8 @@ pub struct EngineConfig {
     pub tone_plan: TonePlan,
     /// Opus encoders.
     pub opus: OpusConfig,
+    /// Waited in the jitter buffers beyond what the arrivals ask for, milliseconds.
+    pub jitter_headroom_ms: u8,
     /// Own voice in the ear, decibel below the microphone, on handset and headset; `None`: not mixed (the codec
     /// does it).
     pub sidetone_db: Option<f32>,
@@ -66,6 +68,7 @@ impl Default for EngineConfig {
         Self {
             tone_plan: TonePlan::default(),
             opus: OpusConfig::default(),
+            jitter_headroom_ms: 0,
             sidetone_db: None,
             voices: [VoiceConfig::default(); 3],
             volume_percent: 100,
@@ -166,7 +169,7 @@ pub fn pipeline(
         let (inbound, packets) = leaked::<_, PACKET_QUEUE>();
         let (frames, outbound) = leaked::<_, PACKET_QUEUE>();
         let feedback = Feedback::default();
-        streams.push(Stream::new(config.opus, packets, frames, feedback.clone())?);
+        streams.push(Stream::new(&config, packets, frames, feedback.clone())?);
         ports.push(StreamPort {
             stream,
             inbound,

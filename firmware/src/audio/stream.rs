@@ -3,8 +3,8 @@
 use super::codec::{Decoder, samples_per_tick};
 use super::counters::StreamCells;
 use super::jitter::JitterBuffer;
-use super::pipeline::OpusConfig;
-use super::ramp::{GATE_SAMPLES, Ramp};
+use super::pipeline::EngineConfig;
+use super::ramp::{GATE_SAMPLES, Ramp, ms};
 use super::sender::Sender;
 use super::{EncodedFrame, Feedback, Frame, RtpPacket, StreamCounters};
 use crate::audio::CodecKind;
@@ -37,7 +37,7 @@ pub struct Stream {
 impl Stream {
     /// Allocates all it will ever need.
     pub fn new(
-        config: OpusConfig,
+        config: &EngineConfig,
         packets: Consumer<'static, RtpPacket>,
         frames: Producer<'static, EncodedFrame>,
         feedback: Feedback,
@@ -45,9 +45,9 @@ impl Stream {
         Ok(Self {
             state: State::Off,
             packets,
-            sender: Sender::new(config, frames, feedback)?,
+            sender: Sender::new(config.opus, frames, feedback)?,
             decoder: Decoder::new()?,
-            jitter: JitterBuffer::new(),
+            jitter: JitterBuffer::new(ms(config.jitter_headroom_ms.into())),
             fade: Ramp::new(1.0, PERIOD_FRAMES),
             last: 0.0,
             cut_off: 0.0,

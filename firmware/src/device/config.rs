@@ -132,6 +132,13 @@ impl Config {
                 "must be 0 to 10".into(),
             );
         }
+        if self.audio.jitter_headroom_ms > 100 {
+            return fail(
+                "audio.jitter_headroom_ms",
+                &self.audio.jitter_headroom_ms,
+                "must be 0 to 100".into(),
+            );
+        }
         if !matches!(self.audio.frame_ms, 10 | 20 | 40 | 60) {
             return fail(
                 "audio.frame_ms",
@@ -229,6 +236,7 @@ mod tests {
             ("[audio]\nplayback = \"silence\"", "audio.playback"),
             ("[audio]\nopus_bitrate_bps = 1", "6000 to 128000"),
             ("[audio]\nopus_complexity = 11", "0 to 10"),
+            ("[audio]\njitter_headroom_ms = 101", "0 to 100"),
             ("[audio]\nframe_ms = 15", "10, 20, 40 or 60"),
             ("[audio]\nbandwidth_bps = 9000", "0 or at least 16000"),
             ("[phone]\ninter_digit_timeout_ms = 5", "1000 to 20000"),

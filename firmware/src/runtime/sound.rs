@@ -107,6 +107,7 @@ impl Sound {
                 bandwidth_bps: config.audio.bandwidth_bps,
                 ..OpusConfig::default()
             },
+            jitter_headroom_ms: config.audio.jitter_headroom_ms,
             voices: PATHS.map(|path| voice(path_of(board, path))),
             sidetone_db: board.audio.handset.sidetone_db,
             ..EngineConfig::default()

@@ -15,9 +15,9 @@ const CAPTURE = { hz: 750, dbfs: -20 };
 export class Offhook {
   /**
    * Starts the phone of one of the simulator's users, and waits until it is ready for calls. Its sound goes to and from
-   * files, or else where `audio` says; `board` is a board file of its own.
+   * files, or else where `audio` says; `jitterHeadroom` is in ms; `board` is a board file of its own.
    */
-  static async start(simulator, user, { audio, env, board } = {}) {
+  static async start(simulator, user, { audio, jitterHeadroom, env, board } = {}) {
     const folder = await mkdtemp(join(tmpdir(), 'offhook-phone-'));
     const state = join(folder, 'state');
     await mkdir(state);
@@ -34,7 +34,10 @@ export class Offhook {
         token_file: user.tokenFile,
       },
       board: { name: board ?? 'desktop' },
-      audio: audio ?? { capture: `wav:${capture}`, playback: `wav:${playback}` },
+      audio: {
+        ...(audio ?? { capture: `wav:${capture}`, playback: `wav:${playback}` }),
+        jitter_headroom_ms: jitterHeadroom ?? 0,
+      },
       api: { listen },
       state: { dir: state },
     };

@@ -74,6 +74,8 @@ enum State {
 
 /// One stream's jitter buffer.
 pub struct JitterBuffer {
+    /// Waited beyond what the arrivals ask for, samples.
+    headroom: usize,
     samples_per_tick: i64,
     source: Source,
     sequence: Sequence,
@@ -113,9 +115,10 @@ pub struct JitterBuffer {
 const COMFORT_NOISE: u8 = 13;
 
 impl JitterBuffer {
-    /// Allocates all it will ever need.
-    pub fn new() -> Self {
+    /// Allocates all it will ever need. It waits `headroom` samples longer than the arrivals ask for.
+    pub fn new(headroom: usize) -> Self {
         Self {
+            headroom,
             samples_per_tick: 1,
             source: Source::default(),
             sequence: Sequence::default(),
@@ -254,7 +257,7 @@ impl JitterBuffer {
         } else {
             0
         };
-        self.delay.target() + copy as f64
+        self.delay.target() + (copy + self.headroom) as f64
     }
 
     /// The timestamp of the next sample to play.

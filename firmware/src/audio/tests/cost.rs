@@ -87,8 +87,8 @@ fn stream() -> (
 ) {
     let (inbound, packets) = leaked::<_, PACKET_QUEUE>();
     let (frames, outbound) = leaked::<_, PACKET_QUEUE>();
-    let config = OpusConfig::default();
-    let mut stream = Stream::new(config, packets, frames, Feedback::default()).unwrap();
+    let config = EngineConfig::default();
+    let mut stream = Stream::new(&config, packets, frames, Feedback::default()).unwrap();
     stream.start(Opus, 20);
     (stream, inbound, outbound)
 }
@@ -216,7 +216,7 @@ impl Decode for NoCodec {
 #[ignore = "measured by tests/audio/cost"]
 fn jitter_buffer() {
     let packets = some_packets();
-    let mut jitter = crate::audio::jitter::JitterBuffer::new();
+    let mut jitter = crate::audio::jitter::JitterBuffer::new(0);
     jitter.start(1);
     let base = Instant::now();
     for n in 0..seconds() * 100 {

@@ -101,6 +101,8 @@ pub struct AudioSection {
     /// The most that one call may send, bit/s, with the headers of its packets (IPv4, UDP, SRTP); 0: no limit. Packets
     /// get longer where it leaves too little for the voice, then Opus's bit rate goes down.
     pub bandwidth_bps: u32,
+    /// How much longer to wait for the far end's packets than their arrivals so far ask for, milliseconds, 0..=100.
+    pub jitter_headroom_ms: u8,
 }
 
 impl Default for AudioSection {
@@ -114,6 +116,7 @@ impl Default for AudioSection {
             opus_dtx: false,
             frame_ms: 20,
             bandwidth_bps: 0,
+            jitter_headroom_ms: 0,
         }
     }
 }

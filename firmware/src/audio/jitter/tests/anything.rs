@@ -60,7 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn play(kind: CodecKind, steps: Vec<Step>) {
-    let mut jitter = JitterBuffer::new();
+    let mut jitter = JitterBuffer::new(0);
     let mut decoder = Decoder::new().unwrap();
     decoder.start(kind);
     jitter.start(samples_per_tick(kind));

@@ -100,7 +100,7 @@ impl Run {
 
 impl<D: Decode> Run<D> {
     fn with_decoder(decoder: D) -> Self {
-        let mut jitter = JitterBuffer::new();
+        let mut jitter = JitterBuffer::new(0);
         jitter.start(1);
         Self {
             jitter,
@@ -166,6 +166,29 @@ impl<D: Decode> Run<D> {
     /// When the next period is.
     fn now(&self) -> Instant {
         self.base + Duration::from_micros(u64::from(self.periods) * 10_000 + self.phase_us)
+    }
+}
+
+#[test]
+fn headroom_is_delay_that_sudden_jitter_does_not_break() {
+    for (headroom_ms, delay_ms, breaks) in [(0, 4.0, true), (40, 44.0, false)] {
+        let mut run = Run {
+            jitter: JitterBuffer::new(ms(headroom_ms)),
+            ..Run::new()
+        };
+        run.jitter.start(1);
+        for n in 0..200 {
+            run.send(n, if n < 150 { 0.0 } else { (n % 2) as f64 * 35.0 });
+        }
+        run.play(2_900.0);
+        let before = *run.jitter.counters();
+        assert!(
+            (f64::from(before.delay_ms) - delay_ms).abs() < 1.5,
+            "{before:?}"
+        );
+        run.play(3_900.0);
+        let concealed = run.jitter.counters().concealed_samples - before.concealed_samples;
+        assert_eq!(concealed > 0, breaks, "{headroom_ms} ms: {concealed}");
     }
 }
 
