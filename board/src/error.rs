@@ -75,8 +75,7 @@ pub enum BoardError {
     },
     /// The board is made for other hardware than this.
     #[error(
-        "board {board} is made for \"{made_for}\", and this machine is {machine}; set [board] name to \"auto\", or \
-         start the phone with --virtual-panel"
+        "board {board} is for \"{made_for}\", this is {machine}: set [board] name to \"auto\", or start with --virtual-panel"
     )]
     WrongHardware {
         /// The board.

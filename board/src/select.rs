@@ -170,7 +170,7 @@ impl Board {
             board: self.name.clone(),
             made_for: self.device_tree_models.join("\" or \""),
             machine: machine.model.as_ref().map_or_else(
-                || "none that has a device tree, such as a PC".to_owned(),
+                || "a machine without a device tree, such as a PC".to_owned(),
                 |model| format!("\"{model}\""),
             ),
         })
@@ -318,11 +318,11 @@ mod tests {
         for (other, expected) in [
             (
                 machine("Raspberry Pi 5 Model B Rev 1.0"),
-                "board rpi-4b is made for \"Raspberry Pi 4 Model B\", and this machine is \"Raspberry Pi 5 Model B Rev 1.0\"",
+                "board rpi-4b is for \"Raspberry Pi 4 Model B\", this is \"Raspberry Pi 5 Model B Rev 1.0\"",
             ),
             (
                 Machine::default(),
-                "this machine is none that has a device tree, such as a PC; set [board] name",
+                "this is a machine without a device tree, such as a PC: set [board] name",
             ),
         ] {
             let error = board.check_machine(&other).unwrap_err().to_string();

@@ -8,6 +8,7 @@ pub mod audio;
 pub mod check;
 pub mod demo;
 pub mod device;
+pub mod failure;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod genesys;

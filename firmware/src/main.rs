@@ -5,7 +5,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use offhook::device::config::{Config, DEFAULT_PATH, EXPLAINED, LogLevel};
 use offhook::device::{crypto, log};
-use offhook::{audio, check, demo, login, runtime, update};
+use offhook::{audio, check, demo, failure, login, runtime, update};
 use offhook_board::Machine;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -114,24 +114,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Run {
             config,
             virtual_panel,
-        } => {
-            let config = config.read()?;
-            log::start(config.log.level);
-            audio::thread::run_ahead();
-            let board = check::board(&config)?;
-            let board = if virtual_panel {
-                board.into_virtual()
-            } else {
-                board.check_machine(&Machine::this())?;
-                board
-            };
-            executor()?.block_on(async {
-                let phone = runtime::Runtime::start(config, board).await?;
-                println!("Offhook is running: {}", phone.url());
-                phone.run().await;
-                anyhow::Ok(ExitCode::SUCCESS)
-            })
-        }
+        } => run_phone(&config, virtual_panel).inspect_err(failure::show),
         Verb::Demo { call, cloudsim } => executor()?.block_on(demo::run(call, cloudsim)),
         Verb::Login { config, code } => {
             let config = config.read()?;
@@ -180,6 +163,25 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn run_phone(config: &ConfigArgument, virtual_panel: bool) -> anyhow::Result<ExitCode> {
+    let config = config.read()?;
+    log::start(config.log.level);
+    audio::thread::run_ahead();
+    let board = check::board(&config)?;
+    let board = if virtual_panel {
+        board.into_virtual()
+    } else {
+        board.check_machine(&Machine::this())?;
+        board
+    };
+    executor()?.block_on(async {
+        let phone = runtime::Runtime::start(config, board).await?;
+        println!("Offhook is running: {}", phone.url());
+        phone.run().await;
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// One thread runs the phone; sound has its own, and slow system calls go to a few more.

@@ -46,6 +46,7 @@ pub use io::{
 };
 pub use machine::Phone;
 pub use plan::DialPlan;
+pub use screen::failure_screen;
 pub use settings::{AudioPath, AudioSettings, PathVolumes, PhoneConfig};
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::dial::{Entry, Purpose};
 use super::io::{Invitation, Login, Look, Notice, Screen};
 use super::list::{List, ListKind};
 use super::machine::{Activity, Phone};
+use super::strings::ENGLISH;
 use crate::genesys::id::ConversationId;
 use crate::genesys::model::CallState;
 use crate::softphone::SpeakTo;
@@ -32,6 +33,16 @@ pub(super) enum Front<'a> {
     List(List),
     /// Nothing.
     Idle,
+}
+
+/// What a phone shows that cannot start: why.
+pub fn failure_screen(reason: &str) -> Screen {
+    Screen {
+        look: Look::Trouble,
+        title: ENGLISH.cannot_start.to_owned(),
+        detail: reason.to_owned(),
+        ..Screen::default()
+    }
 }
 
 impl Phone {

@@ -12,6 +12,7 @@ use crate::softphone::{SdkError, SdkErrorType};
 pub(super) struct Strings {
     pub product: &'static str,
     pub ready: &'static str,
+    pub cannot_start: &'static str,
     pub unknown_caller: &'static str,
 
     pub new_call: &'static str,
@@ -199,6 +200,7 @@ struct Notices {
 pub(super) static ENGLISH: Strings = Strings {
     product: "Offhook",
     ready: "Ready",
+    cannot_start: "Cannot start",
     unknown_caller: "Unknown caller",
 
     new_call: "New call",

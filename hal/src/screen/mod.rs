@@ -87,9 +87,14 @@ impl OpenDisplay for ScreenSpec {
 
 /// Sets the display up once, shows a black frame, and lets go of it again: for a check of the hardware.
 pub fn probe(spec: &ScreenSpec) -> Result<(), DisplayError> {
+    show_once(spec, &Framebuffer::new(spec.size)?)
+}
+
+/// Sets the display up once, shows `frame`, and lets go of it again. It goes on showing that: the controllers have a
+/// memory of their own.
+pub fn show_once(spec: &ScreenSpec, frame: &Framebuffer) -> Result<(), DisplayError> {
     let mut scratch = [0; SCRATCH];
-    let mut display = drivers::open(spec, &mut scratch)?;
-    display.show(&Framebuffer::new(spec.size)?)
+    drivers::open(spec, &mut scratch)?.show(frame)
 }
 
 /// A display behind its thread. Ends with this handle.

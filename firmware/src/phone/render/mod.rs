@@ -95,6 +95,13 @@ impl Page<'_> {
             self.level(beside, level);
             return;
         }
+        if screen.look == Look::Trouble && !text::fits(&screen.detail, inner, layout.detail) {
+            // What is wrong is told in full before anything else is.
+            let top = if screen.main.is_empty() { main } else { detail };
+            let all = row(top, (height - soft).saturating_sub(top));
+            text::draw_wrapped(self.frame, all, &screen.detail, layout.line, ink);
+            return;
+        }
         self.text(
             beside,
             &screen.detail,

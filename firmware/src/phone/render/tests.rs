@@ -39,6 +39,11 @@ fn all_states_are_drawn() {
         }
         let name = format!("{}x{}.png", size.0, size.1);
         save(&folder.join(name), &frames, size);
+        let failure = crate::phone::failure_screen(
+            "board rpi-5 is for \"Raspberry Pi 5\", this is \"Raspberry Pi 4 Model B Rev 1.5\": set [board] name to \"auto\"",
+        );
+        let name = format!("failure-{}x{}.png", size.0, size.1);
+        save(&folder.join(name), &[drawn(&failure, size)], size);
     }
 }
 

@@ -171,8 +171,7 @@ pub(super) fn width_of(text: &str, faces: &[Face]) -> u32 {
         .map_or(0, |face| letters * face.letter().width)
 }
 
-/// Whether all of `text` can be shown in `width`.
-#[cfg(test)]
+/// Whether all of `text` can be shown in one row of `width`.
 pub(super) fn fits(text: &str, width: u32, faces: &[Face]) -> bool {
     let count = letters(text).chars().count();
     faces.iter().any(|face| count <= face.room(width))
