@@ -22,8 +22,8 @@ const FAR_END: f32 = 1000.0;
 /// What is said into the handset, Hz.
 const NEAR_END: f32 = 600.0;
 
-/// How many sets of keys are held down: each key and each pair of the 16, twice.
-const SCANS: usize = 272;
+/// How many sets of keys are held down: each key and each pair of the 16, seven times and more.
+const SCANS: usize = 1000;
 /// How soon a phone that was killed runs again.
 const BACK: Duration = Duration::from_secs(5);
 /// The machine's time, microseconds since its start.
@@ -256,7 +256,7 @@ impl Bench {
             .await;
         for words in words.chunks(100) {
             let hold = format!(
-                "do for keys in {}; do echo $keys >$panel/keys; sleep 0.1; echo 0 >$panel/keys; sleep 0.1; done",
+                "do for keys in {}; do echo $keys >$panel/keys; sleep 0.06; echo 0 >$panel/keys; sleep 0.06; done",
                 words.join(" ")
             );
             self.machine.must_in_time(&hold).await;

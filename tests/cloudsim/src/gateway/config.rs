@@ -30,7 +30,8 @@ pub struct LegConfig {
     pub network: Option<Network>,
     /// The gateway has IPv6 addresses only, and so the phone may send IPv6 host candidates.
     pub ipv6: bool,
-    /// What the phone is told instead of the loopback address, where it reaches that at another.
+    /// What the phone is told instead of the loopback address, where it reaches that at another. No other address of
+    /// this machine is told then.
     pub reached_at: Option<IpAddr>,
     /// Something to be wrong with the offer, for tests of bad input.
     pub sdp_quirk: Option<SdpQuirk>,

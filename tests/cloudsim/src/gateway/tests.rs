@@ -390,11 +390,12 @@ async fn candidates_say_where_an_emulated_phone_reaches_loopback() {
         ..LegConfig::default()
     };
     let candidates = candidates(config).await;
+    // Another address of the host beside it, and calls of the emulated phone fail now and then.
+    assert!(!candidates.is_empty());
     assert!(
-        candidates.iter().any(|c| c.contains(" 10.0.2.2 ")),
+        candidates.iter().all(|c| c.contains(" 10.0.2.2 ")),
         "{candidates:?}"
     );
-    assert!(!candidates.iter().any(|c| c.contains(" 127.0.0.1 ")));
 }
 
 #[tokio::test]
