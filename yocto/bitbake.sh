@@ -2,7 +2,7 @@
 
 # check_variables: each line of yocto/variables holds.
 check_variables() {
-  local recipe variable how words word said of=""
+  local recipe variable how words word said of="" count=0
   while read -r recipe variable how words; do
     [ "$recipe" = "$of" ] || bitbake_clean "environment-$recipe" -e "$recipe"
     of=$recipe
@@ -20,7 +20,9 @@ check_variables() {
         ;;
       *) die "yocto/variables knows no '$how'" ;;
     esac
+    count=$((count + 1))
   done < <(sed 's/#.*//; /^ *$/d' "$root/yocto/variables")
+  echo "$count are as yocto/variables says"
 }
 
 # base-files takes the phone's table of file systems.
