@@ -13,8 +13,9 @@ pub fn show(error: &anyhow::Error) {
     let Some(spec) = board.screen() else {
         return;
     };
-    let shown = frame(&format!("{error:#}"), spec.size)
-        .and_then(|frame| offhook_hal::screen::show_once(&spec, &frame));
+    let reason = format!("{error:#}").replace('\n', "; ");
+    let shown =
+        frame(&reason, spec.size).and_then(|frame| offhook_hal::screen::show_once(&spec, &frame));
     if let Err(error) = shown {
         eprintln!("offhook: nor can the display say so: {error}");
     }

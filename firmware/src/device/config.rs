@@ -55,7 +55,7 @@ pub enum ConfigError {
         /// The system's words.
         detail: String,
     },
-    /// Not TOML, or a key that does not exist, or a value of the wrong kind; the text names line and column.
+    /// Not TOML, or a key that does not exist, or a value of the wrong kind; the text names the line.
     #[error("{}: {detail}\nrun `offhook config --explain` to see every key", file.display())]
     Invalid {
         /// Which file.
@@ -91,7 +91,11 @@ impl Config {
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
         let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::Invalid {
             file: file.into(),
-            detail: error.to_string().trim_end().to_owned(),
+            // Without the line itself: this goes to the journal and the display, and somebody may have put a secret there.
+            detail: match error.span() {
+                Some(span) => format!("line {}: {}", line_of(text, span.start), error.message()),
+                None => error.message().to_owned(),
+            },
         })?;
         config.validate(file)?;
         config.resolve_paths(file.parent().unwrap_or(Path::new("")));
@@ -204,6 +208,11 @@ impl Config {
     }
 }
 
+/// The line that the byte `at` is on, from 1.
+fn line_of(text: &str, at: usize) -> usize {
+    1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
+}
+
 /// The whole file with its defaults and a line of help for each key: `offhook config --explain`.
 pub const EXPLAINED: &str = include_str!("config/explained.toml");
 
@@ -226,6 +235,20 @@ mod tests {
     #[test]
     fn an_empty_file_is_the_default() {
         assert_eq!(parse("").unwrap(), Config::default());
+    }
+
+    /// What was written where nothing of it belongs stays in the file: the error is logged, and shown to the room.
+    #[test]
+    fn an_error_does_not_quote_the_file() {
+        for text in [
+            "[cloud]\npassword = \"S3CRET\"",
+            "[cloud]\nclient_secret = \"S3CRET",
+            "[cloud]\n= \"S3CRET\"",
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains("line 2"), "{error}");
+            assert!(!error.contains("S3CRET"), "{error}");
+        }
     }
 
     #[test]
