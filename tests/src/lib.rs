@@ -4,6 +4,7 @@
 
 mod api;
 pub mod ear;
+pub mod emulated;
 mod phone;
 
 pub use api::{Api, Event};

@@ -1,24 +1,19 @@
 //! The card image on an emulated machine, worked by its pins only: needs `cross/image qemu-virt` and QEMU.
 //!
-//! One machine does it all, one thing after the other, because starting it takes longest. No time is claimed here: the
-//! emulated processor is 20 to 40 times slower than the phone's.
+//! Two machines, one after the other, each doing one thing after the other, because starting them takes longest. No time
+//! is claimed here: the emulated processor is 20 to 40 times slower than the phone's.
 
-mod card;
-mod machine;
-
-use machine::{LAMP_MUTE, LAMP_SPEAKER, Machine, PATIENCE};
-use offhook_cloudsim::gateway::{Codec, FarEndSource, LegConfig, LegReport};
-use offhook_cloudsim::spec::{InboundSpec, Options, OutboundSpec, SimUser, UserSpec};
+use offhook_cloudsim::gateway::LegReport;
+use offhook_cloudsim::spec::{InboundSpec, SimUser, UserSpec};
 use offhook_cloudsim::{CallReport, CallState, Simulator};
-use std::net::IpAddr;
+use offhook_tests::emulated::{
+    self, FAR_END, LAMP_MUTE, LAMP_SPEAKER, Machine, PATIENCE, Page, leg,
+};
+use serde_json::json;
 use std::time::Duration;
 
-/// Where the guest reaches the host's loopback.
-const HOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 2, 2));
 /// What a phone's dial tone is in North America, Hz.
 const DIAL_TONE: [f32; 2] = [350.0, 440.0];
-/// What the far end says, Hz.
-const FAR_END: f32 = 1000.0;
 /// What is said into the handset, Hz.
 const NEAR_END: f32 = 600.0;
 
@@ -31,19 +26,6 @@ const NOW: &str = "sed 's/\\([0-9]*\\)[.]\\([0-9]*\\) .*/\\1\\20000/' /proc/upti
 /// When the phone was started last, the same.
 const STARTED: &str = "systemctl show offhook -p ExecMainStartTimestampMonotonic --value";
 
-/// A gateway that prefers the codec an emulated processor has time for.
-fn leg() -> LegConfig {
-    LegConfig {
-        codecs: vec![Codec::Pcmu, Codec::Pcma, Codec::Opus],
-        far_end: FarEndSource::Tone {
-            hz: FAR_END,
-            dbfs: -20.0,
-        },
-        reached_at: Some(HOST),
-        ..LegConfig::default()
-    }
-}
-
 struct Bench {
     sim: Simulator,
     user: SimUser,
@@ -52,43 +34,51 @@ struct Bench {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_phone_worked_by_its_pins() {
-    offhook::device::crypto::install();
-    tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
-        .init();
-    let sim = Simulator::start(Options {
-        reached_at: Some(HOST),
-        outbound: OutboundSpec {
-            answer_after: Some(Duration::from_secs(2)),
-            leg: leg(),
-            ..OutboundSpec::default()
-        },
-        default_leg: leg(),
-        ..Options::default()
-    })
-    .await
-    .expect("the simulator starts");
-    let user = sim.add_user(UserSpec::named("Agent One"));
-    let machine = Machine::start(&sim, &user).await;
-    let mut bench = Bench { sim, user, machine };
-    bench.machine.ready().await;
+    let mut bench = Bench::start("calls").await;
     bench.figures().await;
     bench.calls_out_and_uses_every_key().await;
     bench.takes_a_call().await;
+    bench.is_worked_from_its_page().await;
     bench.survives_its_network().await;
     bench.survives_its_end().await;
     bench.scans_its_keys().await;
+    bench.kept_the_protocol();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_that_is_updated() {
+    let mut bench = Bench::start("updates").await;
     bench.survives_a_power_cut().await;
     bench.updates().await;
     bench.returns_from_a_broken_update().await;
-    let violations = bench.sim.violations();
-    assert!(
-        violations.is_empty(),
-        "the phone broke the protocol: {violations:#?}"
-    );
+    bench.kept_the_protocol();
 }
 
 impl Bench {
+    /// A simulator and a fresh machine, ready for a call.
+    async fn start(name: &str) -> Self {
+        offhook::device::crypto::install();
+        tracing_subscriber::fmt()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+            .init();
+        let sim = Simulator::start(emulated::cloud())
+            .await
+            .expect("the simulator starts");
+        let user = sim.add_user(UserSpec::named("Agent One"));
+        let machine = Machine::start(name, &sim, &user).await;
+        let mut bench = Self { sim, user, machine };
+        bench.machine.ready().await;
+        bench
+    }
+
+    fn kept_the_protocol(&self) {
+        let violations = self.sim.violations();
+        assert!(
+            violations.is_empty(),
+            "the phone broke the protocol: {violations:#?}"
+        );
+    }
+
     /// What the machine says of its start and memory; for the reader of the log.
     async fn figures(&mut self) {
         for command in [
@@ -206,6 +196,40 @@ impl Bench {
         self.machine.silent().await;
     }
 
+    /// What `cross/qemu --panel` shows a person: clicks that close the emulated contacts.
+    async fn is_worked_from_its_page(&mut self) {
+        step("its page");
+        let page = Page::start(&mut self.machine).await;
+        let http = reqwest::Client::new();
+        let click = async |part: &str, body: serde_json::Value| {
+            let url = format!("{}/api/v1/board/{part}", page.url());
+            let answer = http.post(url).json(&body).send().await;
+            answer.expect("the page answers").status().as_u16()
+        };
+        let ask = async |path: &str| {
+            let answer = http.get(format!("{}{path}", page.url())).send().await;
+            answer.expect("the page answers")
+        };
+        assert_eq!(click("hook", json!({ "state": "lifted" })).await, 202);
+        self.machine.hears(&DIAL_TONE).await;
+        let speaker = json!({ "key": "speaker", "action": "tap" });
+        assert_eq!(click("keys", speaker.clone()).await, 202);
+        self.machine.lamp(LAMP_SPEAKER, true).await;
+        let lamps: serde_json::Value = ask("/api/v1/board/lamps").await.json().await.unwrap();
+        assert_eq!(
+            (&lamps["speaker"], &lamps["mute"]),
+            (&json!("on"), &json!("off"))
+        );
+        assert_eq!(click("keys", speaker).await, 202);
+        self.machine.lamp(LAMP_SPEAKER, false).await;
+        let no_such_key = json!({ "key": "redial", "action": "tap" });
+        assert_eq!(click("keys", no_such_key).await, 404);
+        let display = ask("/api/v1/board/display.png").await.bytes().await;
+        assert!(display.unwrap().starts_with(b"\x89PNG"));
+        assert_eq!(click("hook", json!({ "state": "resting" })).await, 202);
+        self.machine.silent().await;
+    }
+
     async fn survives_its_network(&mut self) {
         step("the network pulled, and plugged in");
         self.machine.network(false).await;
@@ -245,7 +269,7 @@ impl Bench {
         let held: Vec<Vec<&str>> = some_keys(SCANS).collect();
         let words: Vec<String> = held
             .iter()
-            .map(|keys| format!("{:04x}", machine::bits(keys)))
+            .map(|keys| format!("{:04x}", emulated::bits(keys)))
             .collect();
         self.machine
             .must("do systemctl stop offhook && systemd-run -q --unit=keys -p StandardOutput=file:/run/keys offhook check --keys")
@@ -261,9 +285,23 @@ impl Bench {
             );
             self.machine.must_in_time(&hold).await;
         }
+        step("the keypad in another program's hands, and back");
+        self.machine
+            .must("do systemctl start --no-block offhook")
+            .await;
+        let no_keys = |status: &serde_json::Value| {
+            let notice = status["notice"].as_str();
+            notice.is_some_and(|notice| notice.contains("Keys do not work"))
+        };
+        self.machine.status("missing its keys", no_keys).await;
         let printed = self
             .machine
-            .must("do systemctl stop keys; systemctl start --no-block offhook; cat /run/keys")
+            .must("do systemctl stop keys; cat /run/keys")
+            .await;
+        self.machine
+            .status("with its keys again", |status| {
+                status["ready"] == true && !no_keys(status)
+            })
             .await;
         let seen = groups(&printed);
         let right = held
@@ -278,8 +316,8 @@ impl Bench {
 
     async fn survives_a_power_cut(&mut self) {
         step("the power cut while an update is written");
-        let update = card::bundle(self.machine.dir(), false).await;
-        let url = card::serve(update).await;
+        let update = emulated::bundle(self.machine.dir(), false).await;
+        let url = emulated::serve(update).await;
         self.machine.update(&url).await;
         self.machine
             .shows("/api/v1/update", "installing", |shown| {
@@ -295,8 +333,8 @@ impl Bench {
 
     async fn updates(&mut self) {
         step("an update to the other system");
-        let update = card::bundle(self.machine.dir(), false).await;
-        let url = card::serve(update).await;
+        let update = emulated::bundle(self.machine.dir(), false).await;
+        let url = emulated::serve(update).await;
         self.machine.update(&url).await;
         self.machine.booted().await;
         self.system("B", "done").await;
@@ -309,8 +347,8 @@ impl Bench {
 
     async fn returns_from_a_broken_update(&mut self) {
         step("an update that cannot start");
-        let update = card::bundle(self.machine.dir(), true).await;
-        let url = card::serve(update).await;
+        let update = emulated::bundle(self.machine.dir(), true).await;
+        let url = emulated::serve(update).await;
         self.machine.update(&url).await;
         // Three attempts later.
         self.machine.booted().await;
@@ -388,7 +426,7 @@ fn sorted(leg: &LegReport) -> String {
 
 /// Sets of one or two keys, always the same ones.
 fn some_keys(count: usize) -> impl Iterator<Item = Vec<&'static str>> {
-    let all = machine::LABELS.as_flattened();
+    let all = emulated::LABELS.as_flattened();
     // Every key, then every pair.
     let pairs = (0..all.len()).flat_map(|a| (a..all.len()).map(move |b| (a, b)));
     pairs.cycle().take(count).map(|(a, b)| {

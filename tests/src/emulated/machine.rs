@@ -1,21 +1,21 @@
-//! The emulated phone: a card image on QEMU's machine, whose pins, sound and network a test has in its hands.
+//! The emulated phone: a card image on QEMU's machine, whose pins, sound and network are in our hands.
 
-use crate::card;
+use super::card;
+use super::pins::{self, Pins, TAP};
+use crate::ear::{RATE_HZ, Recording};
 use offhook_cloudsim::Simulator;
 use offhook_cloudsim::spec::SimUser;
-use offhook_tests::ear::{RATE_HZ, Recording};
 use std::collections::VecDeque;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 /// How long the machine may take to start: an emulated processor is 20 to 40 times slower than the host's own, and the
 /// host may be loaded.
@@ -24,23 +24,13 @@ const BOOT: Duration = Duration::from_mins(15);
 pub const PATIENCE: Duration = Duration::from_mins(4);
 /// How often something without an event is looked at.
 const LOOK: Duration = Duration::from_millis(300);
-/// How long a finger stays on a key: many times the debounce, shorter than a long press.
-const TAP: Duration = Duration::from_millis(250);
+/// The guest's port that leads to the phone's page.
+const PAGE: u16 = 8322;
 
 /// What the ear remembers, frames: 4 s.
 const REMEMBERED: usize = 4 * RATE_HZ;
 
-/// What is said at the pins when somebody listens.
-const READY: &str = "rig ready";
-
-/// The keypad of the board `qemu-virt`, row by row.
-pub const LABELS: [[&str; 4]; 4] = [
-    ["1", "2", "3", "hold"],
-    ["4", "5", "6", "mute"],
-    ["7", "8", "9", "transfer"],
-    ["*", "0", "#", "speaker"],
-];
-/// Lamps of the board, as bits of what the pins say.
+/// The mute key's lamp, among the bits of what the pins say.
 pub const LAMP_MUTE: u8 = 1 << 1;
 /// The loudspeaker's lamp.
 pub const LAMP_SPEAKER: u8 = 1 << 2;
@@ -48,6 +38,8 @@ pub const LAMP_SPEAKER: u8 = 1 << 2;
 /// A running machine.
 pub struct Machine {
     _qemu: Child,
+    /// All that the guest says while it starts.
+    console: PathBuf,
     dir: TempDir,
     pins: Pins,
     monitor: OwnedWriteHalf,
@@ -56,63 +48,28 @@ pub struct Machine {
     voice: Arc<Mutex<f32>>,
 }
 
-struct Pins {
-    lines: tokio::io::Lines<BufReader<OwnedReadHalf>>,
-    write: OwnedWriteHalf,
-    /// How many commands were told; the last one's number goes with it and comes back at its answer's end.
-    asked: u32,
-    /// All that was told and answered, for whoever looks for a fault.
-    log: std::fs::File,
-    since: Instant,
-}
-
-impl Pins {
-    async fn next_line(&mut self) -> String {
-        let line = self.lines.next_line().await;
-        let line = line.expect("the pins' socket").expect("QEMU runs");
-        self.note("<", &line);
-        line
-    }
-
-    async fn write(&mut self, line: &str) {
-        self.note(">", line);
-        let sent = self.write.write_all(format!("{line}\n").as_bytes()).await;
-        sent.expect("the pins' socket");
-    }
-
-    fn note(&mut self, direction: &str, line: &str) {
-        let time = self.since.elapsed().as_secs_f32();
-        writeln!(self.log, "{time:.1} {direction} {line}").expect("the log can be written");
-    }
-}
-
 impl Machine {
-    /// Starts a fresh card that is provisioned for this user of this simulator; waits until the pins answer.
-    pub async fn start(sim: &Simulator, user: &SimUser) -> Self {
+    /// Starts a fresh card that is provisioned for this user of this simulator; waits until the pins answer. What happens
+    /// at its pins and on its console is written to `NAME-*.log`, beside the image.
+    pub async fn start(name: &str, sim: &Simulator, user: &SimUser) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let card = dir.path().join("card.img");
         card::copy(&card::image(), &card).await;
         card::provision(&card, sim, user, dir.path()).await;
         let place = dir.path().join("sockets");
         std::fs::create_dir(&place).expect("a folder for the sockets");
-        let log = log_file();
+        let console = card::images().join(format!("{name}-console.log"));
         let qemu = Command::new(card::repository().join("cross/qemu"))
             .args(["qemu-virt", "--keep"])
             .env("OFFHOOK_CARD", &card)
             .env("OFFHOOK_SOCKETS", &place)
-            .env("OFFHOOK_CONSOLE", format!("file:{}", log.display()))
+            .env("OFFHOOK_CONSOLE", format!("file:{}", console.display()))
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .expect("cross/qemu can be started");
-        let (read, write) = connect(&place.join("pins.sock")).await.into_split();
-        let pins = Pins {
-            lines: BufReader::new(read).lines(),
-            write,
-            asked: 0,
-            log: std::fs::File::create(card::images().join("test-pins.log")).expect("a log"),
-            since: Instant::now(),
-        };
+        let socket = connect(&place.join("pins.sock")).await;
+        let pins = Pins::new(socket, &card::images().join(format!("{name}-pins.log")));
         let (mut chatter, monitor) = connect(&place.join("monitor.sock")).await.into_split();
         tokio::spawn(async move {
             let mut bytes = [0; 4096];
@@ -124,6 +81,7 @@ impl Machine {
         tokio::spawn(speak(place.join("mouth.sock"), Arc::clone(&voice)));
         let mut machine = Self {
             _qemu: qemu,
+            console,
             dir,
             pins,
             monitor,
@@ -136,63 +94,27 @@ impl Machine {
 
     /// Waits until somebody in the guest listens to the pins, after a start.
     pub async fn booted(&mut self) {
-        let ready = async {
-            loop {
-                if self.pins.next_line().await == READY {
-                    return;
-                }
-            }
-        };
-        let done = timeout(BOOT, ready).await;
+        let done = self.pins.booted(BOOT).await;
         assert!(
-            done.is_ok(),
+            done,
             "the machine does not start: see {}",
-            log_file().display()
+            self.console.display()
         );
     }
 
     /// Runs a command at the pins; its output and status.
     pub async fn tell(&mut self, command: &str) -> (String, i32) {
-        self.tell_within(command, PATIENCE).await
-    }
-
-    async fn tell_within(&mut self, command: &str, patience: Duration) -> (String, i32) {
-        let answer = async {
-            self.pins.asked += 1;
-            let line = format!("{} {command}", self.pins.asked);
-            let end = format!("= {} ", self.pins.asked);
-            self.pins.write(&line).await;
-            let mut output = String::new();
-            loop {
-                let line = self.pins.next_line().await;
-                // Who listens to the pins may have been started again, or finish with what nobody waits for any more.
-                if line == READY || line.starts_with("= ") && !line.starts_with(&end) {
-                    continue;
-                }
-                if let Some(status) = line.strip_prefix(&end) {
-                    return (output, status.trim().parse().expect("a status"));
-                }
-                output.push_str(&line);
-                output.push('\n');
-            }
-        };
-        timeout(patience, answer)
-            .await
-            .unwrap_or_else(|_| panic!("no answer to {command:?}"))
+        self.pins.tell(command, PATIENCE).await
     }
 
     /// As [`Self::tell`], and it must work.
     pub async fn must(&mut self, command: &str) -> String {
-        let (output, status) = self.tell(command).await;
-        assert_eq!(status, 0, "{command}: {output}");
-        output
+        self.pins.must(command, PATIENCE).await
     }
 
     /// As [`Self::must`], for what takes long.
     pub async fn must_in_time(&mut self, command: &str) -> String {
-        let (output, status) = self.tell_within(command, BOOT).await;
-        assert_eq!(status, 0, "{command}: {output}");
-        output
+        self.pins.must(command, BOOT).await
     }
 
     /// Runs a command until its output is as wanted.
@@ -275,7 +197,7 @@ impl Machine {
 
     /// Holds these keys down, and no others.
     pub async fn hold_down(&mut self, keys: &[&str]) {
-        self.must(&format!("keys {:04x}", bits(keys))).await;
+        self.pins.hold(pins::bits(keys), PATIENCE).await;
     }
 
     /// Taps a key.
@@ -323,7 +245,7 @@ impl Machine {
                 return;
             }
             if Instant::now() > end {
-                let file = card::images().join("test-ear.wav");
+                let file = card::images().join("ear.wav");
                 heard.write(&file);
                 panic!("the ear does not hear {hz:?} Hz, but {}", file.display());
             }
@@ -378,22 +300,31 @@ impl Machine {
         self.tell_monitor(&format!("set_link nic {state}")).await;
     }
 
+    /// Gives a port of the host's loopback to the phone's page, which the phone itself serves on its own loopback only.
+    pub async fn publish_page(&mut self) -> u16 {
+        let free = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let port = free.local_addr().expect("its number").port();
+        drop(free);
+        let proxy = format!(
+            "do systemctl is-active -q page.socket || systemd-run -q --unit=page --socket-property=ListenStream={PAGE} \
+             /usr/lib/systemd/systemd-socket-proxyd 127.0.0.1:8321"
+        );
+        self.must(&proxy).await;
+        self.tell_monitor(&format!("hostfwd_add net tcp:127.0.0.1:{port}-:{PAGE}"))
+            .await;
+        port
+    }
+
+    /// The hands at the pins.
+    pub fn pins(&self) -> Pins {
+        self.pins.clone()
+    }
+
     async fn tell_monitor(&mut self, command: &str) {
         let line = format!("{command}\n");
         let sent = self.monitor.write_all(line.as_bytes()).await;
         sent.expect("QEMU's monitor");
     }
-}
-
-/// These keys, as the emulated keypad wants them.
-pub fn bits(keys: &[&str]) -> u16 {
-    let place = |key: &&str| LABELS.iter().flatten().position(|label| label == key);
-    let bit = |key| 1 << place(key).unwrap_or_else(|| panic!("the board has no key {key:?}"));
-    keys.iter().map(bit).fold(0, |all, bit: u16| all | bit)
-}
-
-fn log_file() -> PathBuf {
-    card::images().join("test-console.log")
 }
 
 async fn connect(socket: &Path) -> UnixStream {
