@@ -30,7 +30,7 @@ need_base() {
   deb=arm64
   apt_state "$state" arm64 "" "$suite" "$suite-updates"
   (cd "$state/packages" && "${apt[@]}" download $(apt_names $wanted | grep -vxE "$unwanted")) ||
-    die "Debian's packages could not be fetched; is the network there?"
+    unavailable "Debian's packages could not be fetched; is the network there?"
   mkdir "$state/tree"
   for package in "$state"/packages/base-files_*.deb "$state"/packages/*.deb; do
     dpkg-deb --fsys-tarfile "$package" | tar -x -C "$state/tree" --keep-directory-symlink --exclude='./usr/share/doc/*' \

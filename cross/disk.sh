@@ -198,7 +198,7 @@ need_uboot() {
   "${apt[@]}" update
   (cd "$state/packages" && "${apt[@]}" download u-boot-qemu:all u-boot-rpi:arm64 raspi-firmware:all ||
     "${apt[@]}" download u-boot-qemu u-boot-rpi raspi-firmware) ||
-    die "U-Boot could not be fetched; is the network there?"
+    unavailable "U-Boot could not be fetched; is the network there?"
   rm -rf "$place.new" "$place"
   unpack "$state/packages" "$place.new"
   mv "$place.new" "$place"

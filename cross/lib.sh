@@ -3,6 +3,8 @@
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
 die() { printf '\nStopped: %s\n' "$*" >&2; exit 1; }
+# For what others have and we could not get: a status of its own (EX_UNAVAILABLE of sysexits.h).
+unavailable() { printf '\nStopped: %s\n' "$*" >&2; exit 69; }
 
 # Where the repository is.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -26,7 +26,7 @@ apt_state() {
   local state=$1 main=$2 extra=$3 key=/usr/share/keyrings/debian-archive-keyring.gpg mirror suite
   shift 3
   mirror=$(debian_mirror)
-  [ -n "$mirror" ] || die "this machine's apt knows no Debian mirror, and rustc has no standard library for $triple:
+  [ -n "$mirror" ] || unavailable "this machine's apt knows no Debian mirror, and rustc has no standard library for $triple:
 run 'rustup target add $triple', or set DEBIAN_MIRROR"
   mkdir -p "$state"/{lists/partial,cache/archives/partial,packages}
   : >"$state/status"
@@ -40,7 +40,7 @@ run 'rustup target add $triple', or set DEBIAN_MIRROR"
     -o APT::Architecture="$main" -o APT::Architectures::="$main" ${extra:+-o APT::Architectures::="$extra"}
     -o Acquire::Languages=none -o Acquire::Retries=3 -o APT::Install-Recommends=false
     -o APT::Sandbox::User=root -o Debug::NoLocking=1)
-  "${apt[@]}" update || die "Debian's package lists cannot be fetched; is the network there?"
+  "${apt[@]}" update || unavailable "Debian's package lists cannot be fetched; is the network there?"
 }
 
 # Names of the packages that installing these would bring.
@@ -75,10 +75,10 @@ need_cross_rust() {
       >"$state/preferences"
     wanted_packages=$(apt_names rustc "libstd-rust-dev:$deb" | grep -xE \
       'rustc|libstd-rust-.*|libllvm[0-9.]+|libc6|libgcc-s1|libstdc\+\+6|zlib1g|libzstd1|libffi8|libedit2|libtinfo6|libbsd0|libmd0|libxml2(-[0-9]+)?|libicu[0-9]+|liblzma5|libz3-4') ||
-      die "Debian has no Rust for $deb today: for 32-bit ARM use a machine with rustup ('rustup target add $triple')"
+      unavailable "Debian has no Rust for $deb today: for 32-bit ARM use a machine with rustup ('rustup target add $triple')"
     (cd "$state/packages" && "${apt[@]}" download $(printf '%s:amd64\n' $wanted_packages) \
       $(printf '%s\n' $wanted_packages | grep '^libstd-rust' | sed "s/\$/:$deb/")) ||
-      die "Debian's Rust could not be fetched; is the network there?"
+      unavailable "Debian's Rust could not be fetched; is the network there?"
     rm -rf "$place.new"
     mkdir -p "$place.new"/{usr/lib,usr/lib64,bin}
     ln -s usr/lib "$place.new/lib"
@@ -113,7 +113,7 @@ need_sysroot() {
   state=$(mktemp -d)
   apt_state "$state" "$deb" "" "$release"
   (cd "$state/packages" && "${apt[@]}" download $(apt_names libasound2-dev | grep -E '^libasound2')) ||
-    die "the ALSA library for $deb could not be fetched; is the network there?"
+    unavailable "the ALSA library for $deb could not be fetched; is the network there?"
   rm -rf "$sysroot.new" "$sysroot"
   unpack "$state/packages" "$sysroot.new"
   mv "$sysroot.new" "$sysroot"
@@ -127,12 +127,14 @@ cross_environment() {
   export "CARGO_TARGET_${upper}_LINKER=$gnu-gcc" "CC_$lower=$gnu-gcc" "CXX_$lower=$gnu-g++" "AR_$lower=$gnu-ar"
   export PKG_CONFIG_ALLOW_CROSS=1
   export "PKG_CONFIG_LIBDIR_$lower=$sysroot/usr/lib/$gnu/pkgconfig" "PKG_CONFIG_SYSROOT_DIR_$lower=$sysroot"
-  # No path of this machine in the program: two builds of one commit are the same, wherever they were made.
+  # No path of this machine in the program: two builds of one commit are the same, wherever they were made. That of the
+  # checkout is told for our own crates only, or another checkout would have all others' built again.
   local home=${CARGO_HOME:-$HOME/.cargo} map
-  for map in "$home=/cargo" "$root=/offhook" "$target=/target"; do
+  for map in "$home=/cargo" "$target=/target"; do
     rustflags+="${rustflags:+ }--remap-path-prefix=$map"
     cflags+="${cflags:+ }-ffile-prefix-map=$map"
   done
+  export RUSTC_WORKSPACE_WRAPPER=$root/cross/rustc
   export "CARGO_TARGET_${upper}_RUSTFLAGS=$rustflags" "CFLAGS_$lower=$cflags" "CXXFLAGS_$lower=$cflags"
   # Any date will do that stays: that of the commit would have half of the crates built anew with each.
   export SOURCE_DATE_EPOCH=0

@@ -16,7 +16,7 @@ need_module() {
     local version=${kernel%-arm64}
     (cd "$state/packages" && "${apt[@]}" download "linux-headers-$kernel:arm64" "linux-headers-$version-common:all" \
       "linux-kbuild-$version:amd64" libc6:amd64 libelf1t64:amd64 zlib1g:amd64 libzstd1:amd64) ||
-      die "the kernel's headers could not be fetched; is the network there?"
+      unavailable "the kernel's headers could not be fetched; is the network there?"
     rm -rf "$place.new"
     mkdir -p "$place.new"/usr/lib{,64}
     ln -s usr/lib "$place.new/lib"

@@ -20,7 +20,7 @@ async fn main() {
     let mut machine = Machine::start("panel", &sim, &user).await;
     println!("Its system runs after {} s ...", since.elapsed().as_secs());
     machine.ready().await;
-    let page = Page::start(&mut machine).await;
+    let page = Page::start(&machine).await;
     println!("Ready for a call after {} s.\n", since.elapsed().as_secs());
     println!("The phone:     {}", page.url());
     println!("The simulator: {}\n", sim.control_url().unwrap_or_default());

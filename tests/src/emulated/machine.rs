@@ -2,19 +2,15 @@
 
 use super::card;
 use super::pins::{self, Pins, TAP};
-use crate::ear::{RATE_HZ, Recording};
+use super::power::Power;
+use super::sound::Sound;
+use crate::ear::RATE_HZ;
 use offhook_cloudsim::Simulator;
 use offhook_cloudsim::spec::SimUser;
-use std::collections::VecDeque;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
-use tokio::net::unix::OwnedWriteHalf;
-use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
 /// How long the machine may take to start: an emulated processor is 20 to 40 times slower than the host's own, and the
@@ -23,13 +19,7 @@ const BOOT: Duration = Duration::from_mins(15);
 /// How long anything else may take.
 pub const PATIENCE: Duration = Duration::from_mins(4);
 /// How often something without an event is looked at.
-const LOOK: Duration = Duration::from_millis(300);
-/// The guest's port that leads to the phone's page.
-const PAGE: u16 = 8322;
-
-/// What the ear remembers, frames: 4 s.
-const REMEMBERED: usize = 4 * RATE_HZ;
-
+pub(super) const LOOK: Duration = Duration::from_millis(300);
 /// The mute key's lamp, among the bits of what the pins say.
 pub const LAMP_MUTE: u8 = 1 << 1;
 /// The loudspeaker's lamp.
@@ -37,15 +27,14 @@ pub const LAMP_SPEAKER: u8 = 1 << 2;
 
 /// A running machine.
 pub struct Machine {
-    _qemu: Child,
+    power: Power,
+    pins: Pins,
+    sound: Sound,
+    /// The port of the host's loopback that leads to the phone's page.
+    page: u16,
     /// All that the guest says while it starts.
     console: PathBuf,
     dir: TempDir,
-    pins: Pins,
-    monitor: OwnedWriteHalf,
-    ear: Arc<Mutex<VecDeque<i16>>>,
-    /// What the mouth says, Hz; 0 is silence.
-    voice: Arc<Mutex<f32>>,
 }
 
 impl Machine {
@@ -59,34 +48,17 @@ impl Machine {
         let place = dir.path().join("sockets");
         std::fs::create_dir(&place).expect("a folder for the sockets");
         let console = card::images().join(format!("{name}-console.log"));
-        let qemu = Command::new(card::repository().join("cross/qemu"))
-            .args(["qemu-virt", "--keep"])
-            .env("OFFHOOK_CARD", &card)
-            .env("OFFHOOK_SOCKETS", &place)
-            .env("OFFHOOK_CONSOLE", format!("file:{}", console.display()))
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("cross/qemu can be started");
-        let socket = connect(&place.join("pins.sock")).await;
-        let pins = Pins::new(socket, &card::images().join(format!("{name}-pins.log")));
-        let (mut chatter, monitor) = connect(&place.join("monitor.sock")).await.into_split();
-        tokio::spawn(async move {
-            let mut bytes = [0; 4096];
-            while chatter.read(&mut bytes).await.is_ok_and(|n| n > 0) {}
-        });
-        let ear = Arc::new(Mutex::new(VecDeque::new()));
-        tokio::spawn(listen(place.join("ear.sock"), Arc::clone(&ear)));
-        let voice = Arc::new(Mutex::new(0.0));
-        tokio::spawn(speak(place.join("mouth.sock"), Arc::clone(&voice)));
+        std::fs::write(&console, "").expect("a log");
+        let page = free_port();
+        let power = Power::on(&card, place, &console, page);
+        let log = card::images().join(format!("{name}-pins.log"));
         let mut machine = Self {
-            _qemu: qemu,
+            pins: Pins::new(power.socket("pins"), &log).await,
+            sound: Sound::start(power.socket("ear"), power.socket("mouth")),
+            power,
+            page,
             console,
             dir,
-            pins,
-            monitor,
-            ear,
-            voice,
         };
         machine.booted().await;
         machine
@@ -237,10 +209,10 @@ impl Machine {
     /// Waits until the ear hears just these frequencies together, for a second out of what it remembers: an emulated
     /// processor may miss a period.
     pub async fn hears(&self, hz: &[f32]) {
-        self.ear().clear();
+        self.sound.forget();
         let end = Instant::now() + PATIENCE;
         loop {
-            let heard = Recording(self.ear().iter().copied().collect());
+            let heard = self.sound.heard();
             if heard.tone_ms(hz) >= 1000 {
                 return;
             }
@@ -257,20 +229,16 @@ impl Machine {
     pub async fn silent(&self) {
         let end = Instant::now() + PATIENCE;
         loop {
-            self.ear().clear();
-            while self.ear().len() < RATE_HZ {
+            self.sound.forget();
+            while self.sound.heard().0.len() < RATE_HZ {
                 assert!(Instant::now() < end, "nothing comes from the ear");
                 sleep(LOOK).await;
             }
-            if Recording(self.ear().iter().copied().collect()).level_dbfs() < -60.0 {
+            if self.sound.heard().level_dbfs() < -60.0 {
                 return;
             }
             assert!(Instant::now() < end, "the ear is never silent");
         }
-    }
-
-    fn ear(&self) -> std::sync::MutexGuard<'_, VecDeque<i16>> {
-        self.ear.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has the phone install this update, from now on.
@@ -286,84 +254,33 @@ impl Machine {
 
     /// Says a tone from now on; 0 Hz is silence.
     pub fn say(&self, hz: f32) {
-        *self.voice.lock().unwrap_or_else(PoisonError::into_inner) = hz;
+        self.sound.say(hz);
     }
 
     /// Cuts the machine's power, and gives it back.
-    pub async fn cut_power(&mut self) {
-        self.tell_monitor("system_reset").await;
+    pub fn cut_power(&self) {
+        self.power.cut();
     }
 
     /// Pulls the network's plug, or puts it back.
-    pub async fn network(&mut self, plugged: bool) {
+    pub async fn network(&self, plugged: bool) {
         let state = if plugged { "on" } else { "off" };
-        self.tell_monitor(&format!("set_link nic {state}")).await;
+        self.power.tell(&format!("set_link nic {state}")).await;
     }
 
-    /// Gives a port of the host's loopback to the phone's page, which the phone itself serves on its own loopback only.
-    pub async fn publish_page(&mut self) -> u16 {
-        let free = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-        let port = free.local_addr().expect("its number").port();
-        drop(free);
-        let proxy = format!(
-            "do systemctl is-active -q page.socket || systemd-run -q --unit=page --socket-property=ListenStream={PAGE} \
-             /usr/lib/systemd/systemd-socket-proxyd 127.0.0.1:8321"
-        );
-        self.must(&proxy).await;
-        self.tell_monitor(&format!("hostfwd_add net tcp:127.0.0.1:{port}-:{PAGE}"))
-            .await;
-        port
+    /// Where the phone's own page is, for the host.
+    pub fn page(&self) -> String {
+        format!("http://127.0.0.1:{}", self.page)
     }
 
     /// The hands at the pins.
     pub fn pins(&self) -> Pins {
         self.pins.clone()
     }
-
-    async fn tell_monitor(&mut self, command: &str) {
-        let line = format!("{command}\n");
-        let sent = self.monitor.write_all(line.as_bytes()).await;
-        sent.expect("QEMU's monitor");
-    }
 }
 
-async fn connect(socket: &Path) -> UnixStream {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        match UnixStream::connect(socket).await {
-            Ok(stream) => return stream,
-            Err(error) => assert!(Instant::now() < end, "{}: {error}", socket.display()),
-        }
-        sleep(LOOK).await;
-    }
-}
-
-async fn listen(socket: PathBuf, ear: Arc<Mutex<VecDeque<i16>>>) {
-    let mut stream = BufReader::new(connect(&socket).await);
-    while let Ok(sample) = stream.read_i16_le().await {
-        let mut ear = ear.lock().unwrap_or_else(PoisonError::into_inner);
-        ear.push_back(sample);
-        if ear.len() > REMEMBERED {
-            ear.pop_front();
-        }
-    }
-}
-
-async fn speak(socket: PathBuf, voice: Arc<Mutex<f32>>) {
-    let mut stream = connect(&socket).await;
-    let mut phase = 0.0_f32;
-    loop {
-        let hz = *voice.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut bytes = Vec::with_capacity(960);
-        for _ in 0..480 {
-            phase = (phase + hz / RATE_HZ as f32).fract();
-            let level = if hz > 0.0 { 6_000.0 } else { 0.0 };
-            let sample = ((phase * std::f32::consts::TAU).sin() * level) as i16;
-            bytes.extend_from_slice(&sample.to_le_bytes());
-        }
-        // The guest takes them at its sound card's pace.
-        if stream.write_all(&bytes).await.is_err() {
-            return;
-        }
-    }
+/// One that is free now.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    listener.local_addr().expect("its number").port()
 }

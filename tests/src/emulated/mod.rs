@@ -6,6 +6,8 @@ mod card;
 mod machine;
 mod page;
 mod pins;
+mod power;
+mod sound;
 
 pub use card::{bundle, serve};
 pub use machine::{LAMP_MUTE, LAMP_SPEAKER, Machine, PATIENCE};

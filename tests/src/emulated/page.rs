@@ -33,10 +33,10 @@ struct Front {
 
 impl Page {
     /// Serves it on a free port of the host's loopback.
-    pub async fn start(machine: &mut Machine) -> Self {
+    pub async fn start(machine: &Machine) -> Self {
         let front = Front {
             pins: machine.pins(),
-            phone: format!("http://127.0.0.1:{}", machine.publish_page().await),
+            phone: machine.page(),
             http: reqwest::Client::new(),
         };
         let routes = Router::new()

@@ -1,12 +1,12 @@
 //! The hands at the emulated front panel: the serial port on which the guest's `rig-pins` takes commands.
 
+use super::power::connect;
 use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
@@ -33,7 +33,8 @@ pub const LAMPS: [&str; 7] = [
 pub struct Pins(Arc<Mutex<Port>>);
 
 struct Port {
-    lines: tokio::io::Lines<BufReader<OwnedReadHalf>>,
+    socket: PathBuf,
+    lines: Lines<BufReader<OwnedReadHalf>>,
     write: OwnedWriteHalf,
     /// How many commands were told; the last one's number goes with it and comes back at its answer's end.
     asked: u32,
@@ -46,10 +47,11 @@ struct Port {
 
 impl Pins {
     /// The port behind this socket; all that goes over it is written down in `log`.
-    pub fn new(socket: UnixStream, log: &Path) -> Self {
-        let (read, write) = socket.into_split();
+    pub async fn new(socket: PathBuf, log: &Path) -> Self {
+        let (lines, write) = open(&socket).await;
         Self(Arc::new(Mutex::new(Port {
-            lines: BufReader::new(read).lines(),
+            socket,
+            lines,
             write,
             asked: 0,
             keys: 0,
@@ -126,10 +128,14 @@ impl Port {
     }
 
     async fn next_line(&mut self) -> String {
-        let line = self.lines.next_line().await;
-        let line = line.expect("the pins' socket").expect("QEMU runs");
-        self.note("<", &line);
-        line
+        loop {
+            if let Ok(Some(line)) = self.lines.next_line().await {
+                self.note("<", &line);
+                return line;
+            }
+            // The machine restarts.
+            (self.lines, self.write) = open(&self.socket).await;
+        }
     }
 
     async fn write(&mut self, line: &str) {
@@ -142,6 +148,11 @@ impl Port {
         let time = self.since.elapsed().as_secs_f32();
         writeln!(self.log, "{time:.1} {direction} {line}").expect("the log can be written");
     }
+}
+
+async fn open(socket: &Path) -> (Lines<BufReader<OwnedReadHalf>>, OwnedWriteHalf) {
+    let (read, write) = connect(socket).await.into_split();
+    (BufReader::new(read).lines(), write)
 }
 
 /// This key, as the emulated keypad wants it; the board may not have it.
