@@ -3,11 +3,20 @@
 use offhook_cloudsim::Simulator;
 use offhook_cloudsim::spec::{Options, UserSpec};
 use offhook_tests::emulated::{self, Machine, Page};
+use std::convert::Infallible;
 use std::time::Instant;
 
 #[tokio::main]
 async fn main() {
     offhook::device::crypto::install();
+    // Whenever it comes, the machine's power goes and its card is removed.
+    tokio::select! {
+        never = run() => match never {},
+        asked = tokio::signal::ctrl_c() => asked.expect("Ctrl-C is told"),
+    }
+}
+
+async fn run() -> Infallible {
     let sim = Simulator::start(Options {
         control: Some(([127, 0, 0, 1], 0).into()),
         ..emulated::cloud()
@@ -21,17 +30,19 @@ async fn main() {
     println!("Its system runs after {} s ...", since.elapsed().as_secs());
     machine.ready().await;
     let page = Page::start(&machine).await;
-    println!("Ready for a call after {} s.\n", since.elapsed().as_secs());
-    println!("The phone:     {}", page.url());
-    println!("The simulator: {}\n", sim.control_url().unwrap_or_default());
-    println!("Keys and hook on the phone's page are the emulated contacts:");
-    println!("  1. Lift the handset, click 5550100 and #: the call is answered after two seconds.");
-    println!("  2. On the simulator's page press \"Call the phone\", then lift the handset.");
+    println!("Ready for a call after {} s.", since.elapsed().as_secs());
+    let cloud = sim.control_url().unwrap_or_default();
     println!(
-        "A click is heard by the phone when its emulated processor comes to it. Its keypad has 16 keys;"
+        "
+The phone:     {}
+The simulator: {cloud}
+
+Keys and hook on the phone's page are the emulated contacts:
+  1. Lift the handset, click 5550100 and #: the call is answered after two seconds.
+  2. On the simulator's page press \"Call the phone\", then lift the handset.
+A click takes as long as the emulated processor needs. The keypad has 16 keys; the others on the page have no
+contact. What the handset hears goes nowhere. Ctrl-C ends both.",
+        page.url()
     );
-    println!("others of the page have no contact. What the handset hears goes nowhere.");
-    println!("Ctrl-C ends both.");
-    tokio::signal::ctrl_c().await.expect("Ctrl-C is told");
-    sim.stop().await;
+    std::future::pending().await
 }
