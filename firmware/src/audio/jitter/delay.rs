@@ -15,6 +15,8 @@ pub const BIN: usize = ms(1);
 const BINS: usize = 320;
 /// The part of the packets that shall come in time.
 const QUANTILE: f32 = 0.99;
+/// The part that comes in time as a rule.
+const USUAL: f32 = 0.9;
 /// Time constant of forgetting, samples: 2.5 s, so that 2 late packets of 20 ms in a row raise the target.
 const MEMORY: f32 = 2.5 * RATE_HZ as f32;
 /// The target falls by at most this part of the time that passes: 20 ms per second. It rises at once.
@@ -39,6 +41,7 @@ pub struct DelayEstimator {
     histogram: [f32; BINS],
     weight: f32,
     target: f64,
+    usual: f64,
 }
 
 impl DelayEstimator {
@@ -51,6 +54,7 @@ impl DelayEstimator {
             histogram: [0.0; BINS],
             weight: 0.0,
             target: 0.0,
+            usual: 0.0,
         }
     }
 
@@ -101,13 +105,20 @@ impl DelayEstimator {
         self.count((found - timestamp as f64 - self.least()) as usize, samples);
         let passed = (arrival - self.last_arrival).max(0.0);
         self.last_arrival = self.last_arrival.max(arrival);
-        self.target = (self.quantile() as f64).max(self.target - passed * FALL);
+        let fallen = passed * FALL;
+        self.target = (self.quantile(QUANTILE) as f64).max(self.target - fallen);
+        self.usual = (self.quantile(USUAL) as f64).max(self.usual - fallen);
         true
     }
 
     /// How far behind the quickest packets the playout shall be.
     pub fn target(&self) -> f64 {
         self.target
+    }
+
+    /// How far behind the quickest packets nine in ten are there.
+    pub fn usual(&self) -> f64 {
+        self.usual
     }
 
     /// How far behind the quickest packets it is, if `timestamp` is played at `now`. 0 before the first packet.
@@ -133,11 +144,11 @@ impl DelayEstimator {
         self.histogram[(need / BIN).min(BINS - 1)] += 1.0 - keep;
     }
 
-    fn quantile(&self) -> usize {
+    fn quantile(&self, part: f32) -> usize {
         let mut sum = 0.0;
         for (bin, share) in self.histogram.iter().enumerate() {
             sum += share;
-            if sum >= QUANTILE {
+            if sum >= part {
                 return (bin + 1) * BIN;
             }
         }

@@ -3,20 +3,29 @@
 use super::{CONCEAL_STEP, FADE, FADE_AFTER, JitterBuffer, STALL_STEP, State};
 use crate::audio::codec::Decode;
 use offhook_hal::audio::PERIOD_FRAMES;
+use std::time::Instant;
 
 impl JitterBuffer {
     /// Fills a part of the gap before the first waiting packet.
-    pub(super) fn fill(&mut self, decoder: &mut impl Decode, sequence: i64, gap: usize) {
+    pub(super) fn fill(
+        &mut self,
+        decoder: &mut impl Decode,
+        sequence: i64,
+        gap: usize,
+        now: Instant,
+    ) {
         let lost = self.next_sequence.is_some_and(|next| sequence > next);
         let length = self.packet_samples;
         if lost && gap <= length && self.recover(decoder, sequence, length, gap) {
             self.counters.fec_recovered += 1;
             self.next_timestamp += gap as i64;
             self.give_up_to(sequence);
+            self.join(now, gap);
             return;
         }
         let part = gap.min(PERIOD_FRAMES);
         self.conceal(decoder, part);
+        self.made_up += part;
         self.next_timestamp += part as i64;
         // A lost packet may still come as long as some of it is not concealed.
         let open = (gap - part).div_ceil(length.max(1)) as i64;
@@ -40,6 +49,7 @@ impl JitterBuffer {
 
     /// Nothing waits.
     pub(super) fn stall(&mut self, decoder: &mut impl Decode) -> bool {
+        self.made_up = 0;
         if let Some((_, level)) = self.noise.take() {
             decoder.comfort_noise(level);
             self.rests = true;

@@ -6,7 +6,7 @@
 //! sound that waits to be played ([`pcm::Pcm`]).
 //!
 //! - A packet that is missing while a later one waits is lost: recovered from the later one's redundancy (Opus FEC), or
-//!   concealed.
+//!   concealed. What is concealed is left out again where it can be, when the sound that follows it is joined.
 //! - When nothing waits, the sound *stalls*: it is concealed without moving on. If the packet then comes, it is played
 //!   in full and the delay has grown; if a later one comes, the stall counts against the gap.
 //! - After each packet the delay is compared with its target ([`delay::DelayEstimator`]) and a pitch period is taken
@@ -56,6 +56,9 @@ const TOLERANCE: f64 = ms(5) as f64;
 const MARGIN: f64 = ms(1) as f64;
 /// A lengthening goes at most this far above the target: less than `TOLERANCE`, or it would be taken back.
 const LENGTHEN_BEYOND: f64 = ms(4) as f64;
+/// Leaving out what was made up goes at most this far below it: what is then put in repeats what was said, which is heard
+/// less than what was not.
+const JOIN_BELOW: f64 = ms(10) as f64;
 /// Delay above the target at which every packet is shortened, not only now and then.
 const URGENT: f64 = ms(40) as f64;
 /// Between two shortenings that are not urgent, packets.
@@ -95,6 +98,8 @@ pub struct JitterBuffer {
     next_timestamp: i64,
     /// Made up since the last packet without moving on.
     stalled: usize,
+    /// Samples at the end of what waits that were made up for a gap.
+    made_up: usize,
     /// Length of the last packet.
     packet_samples: usize,
     /// How long before its time the last packet came, at the beginning of the period.
@@ -133,6 +138,7 @@ impl JitterBuffer {
             next_sequence: None,
             next_timestamp: 0,
             stalled: 0,
+            made_up: 0,
             packet_samples: ms(20),
             slack: 0,
             ignored: 0,
@@ -231,7 +237,7 @@ impl JitterBuffer {
         if self.anew {
             self.end_old_sound(decoder);
         }
-        while self.pcm.len() < PERIOD_FRAMES {
+        while self.pcm.len() < PERIOD_FRAMES || self.is_to_be_joined(decoder) {
             let went_on = match self.state {
                 State::Waiting => self.begin(decoder, now) || self.rest(decoder),
                 State::Playing => self.go_on(decoder, now),
@@ -249,15 +255,27 @@ impl JitterBuffer {
         self.gain.apply(out);
     }
 
+    /// What was made up for a gap waits to be joined to what follows, and that is there.
+    fn is_to_be_joined(&self, decoder: &impl Decode) -> bool {
+        let (1.., Some(first)) = (self.made_up, self.ring.first()) else {
+            return false;
+        };
+        let gap = first.timestamp - self.next_timestamp;
+        let copied = gap <= self.packet_samples as i64
+            && self.next_sequence.is_some_and(|next| first.sequence > next)
+            && decoder.carries_copy(self.ring.payload(first.sequence));
+        gap <= 0 || copied
+    }
+
     /// How far behind the quickest packets the playout shall be: what the arrivals ask for, and, while packets get lost
     /// whose copies come with the next, until that one is there.
     fn target(&self) -> f64 {
-        let copy = if self.loss.waits_for_copies() {
-            self.packet_samples
-        } else {
-            0
-        };
-        self.delay.target() + (copy + self.headroom) as f64
+        let mut target = self.delay.target();
+        if self.loss.waits_for_copies() {
+            // Few are lost, so the next one may be late more often than others.
+            target = target.max(self.delay.usual() + self.packet_samples as f64);
+        }
+        target + self.headroom as f64
     }
 
     /// The timestamp of the next sample to play.
@@ -281,6 +299,7 @@ impl JitterBuffer {
         self.anew = true;
         self.next_sequence = None;
         self.stalled = 0;
+        self.made_up = 0;
         self.ignored = 0;
         self.rests = false;
         self.noise = None;
@@ -359,6 +378,7 @@ impl JitterBuffer {
         self.give_up_to(sequence);
         self.next_timestamp = timestamp;
         self.stalled = 0;
+        self.made_up = 0;
         self.slack = 0;
         self.state = State::Playing;
         self.gain.jump(1.0);
@@ -392,7 +412,7 @@ impl JitterBuffer {
         self.stalled -= covered as usize;
         let gap = gap - covered;
         if gap > 0 {
-            self.fill(decoder, sequence, gap as usize);
+            self.fill(decoder, sequence, gap as usize, now);
         } else {
             self.play(decoder, sequence, timestamp, now);
         }
@@ -412,6 +432,7 @@ impl JitterBuffer {
         self.ring.remove(sequence);
         let Some(samples) = decoded else {
             self.counters.refused += 1;
+            self.made_up = 0;
             self.conceal(decoder, self.packet_samples);
             self.next_timestamp += self.packet_samples as i64;
             return;
@@ -432,7 +453,27 @@ impl JitterBuffer {
             }
         }
         self.gain.to(1.0);
-        self.steer(now, decoded);
+        if !self.join(now, decoded) {
+            self.steer(now, decoded);
+        }
+    }
+
+    /// Leaves out some of what was made up for a gap, before the sound just decoded; false if nothing was. That costs no
+    /// loss of speech, and delay that is too much goes first where nobody misses it.
+    fn join(&mut self, now: Instant, decoded: usize) -> bool {
+        let before = self.pcm.len().saturating_sub(decoded);
+        let made_up = std::mem::take(&mut self.made_up).min(before);
+        if made_up == 0 {
+            return false;
+        }
+        let excess = self.delay.delay(now, self.playing()) - self.target();
+        let most = (excess + JOIN_BELOW).min(self.slack as f64).max(0.0) as usize;
+        let (sound, start, end) = self.pcm.tail(made_up + decoded);
+        let piece = stretch::shorten(&mut sound[start..end], most.min(made_up), POOR_FIT as f32);
+        self.pcm.moved_end(-(piece as isize));
+        self.slack -= piece as i64;
+        self.counters.concealed_samples -= piece as u64;
+        piece > 0
     }
 
     /// Brings the delay nearer to its target, in the sound just decoded.

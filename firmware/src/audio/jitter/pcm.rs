@@ -9,8 +9,9 @@ use offhook_hal::audio::PERIOD_FRAMES;
 pub const HISTORY: usize = ms(30);
 /// The most that stretching puts in at once.
 pub const MAX_STRETCH: usize = ms(15);
-/// What can wait: less than a period, what was made up beyond it, and the longest packet, stretched.
-const ROOM: usize = PERIOD_FRAMES + CONCEAL_STEP + MAX_PACKET_SAMPLES + MAX_STRETCH;
+/// What can wait: less than a period, what is made up at once, what was made up beyond it, and the longest packet,
+/// stretched.
+const ROOM: usize = 2 * PERIOD_FRAMES + CONCEAL_STEP + MAX_PACKET_SAMPLES + MAX_STRETCH;
 const CAPACITY: usize = HISTORY + ROOM;
 /// How long a cut is led over: 5 ms.
 const JOIN: usize = ms(5);

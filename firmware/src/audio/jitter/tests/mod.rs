@@ -19,6 +19,9 @@ struct SineDecoder {
     resets: usize,
     /// Media positions decoded, in order.
     decoded: Vec<i64>,
+    /// What it conceals goes on from here; it is silent if it does not hum.
+    position: i64,
+    hums: bool,
 }
 
 fn payload(position: i64, length: usize, fec: bool) -> crate::audio::codec::Payload {
@@ -52,6 +55,7 @@ impl Decode for SineDecoder {
         let (position, length, _) = parse(payload)?;
         sine_at(position, &mut out[..length]);
         self.decoded.push(position);
+        self.position = position + length as i64;
         Some(length)
     }
     fn recover(&mut self, following: &[u8], out: &mut [f32]) -> bool {
@@ -70,6 +74,10 @@ impl Decode for SineDecoder {
     fn comfort_noise(&mut self, _level: u8) {}
     fn conceal(&mut self, out: &mut [f32]) {
         out.fill(0.0);
+        if self.hums {
+            sine_at(self.position, out);
+            self.position += out.len() as i64;
+        }
     }
     fn reset(&mut self) {
         self.resets += 1;
@@ -270,6 +278,47 @@ fn lost_packets_are_recovered_from_their_followers() {
             assert!(counters.delay_ms < 5.0, "nothing to wait for: {counters:?}");
         }
     }
+}
+
+/// While all packets had to be so late that the copies came in time as well, it waited 64 ms here.
+#[test]
+fn copies_need_not_be_in_time_as_surely_as_packets() {
+    let mut run = Run::new();
+    for n in (0..1000usize).filter(|n| n % 10 != 5) {
+        let late = if n % 25 == 0 { 40.0 } else { 0.0 };
+        run.arrive(n as f64 * 20.0 + late, |packet| {
+            packet.sequence = n as u16;
+            packet.timestamp = (n * 960) as u32;
+            packet.payload = payload((n * 960) as i64, 960, true);
+        });
+    }
+    run.play(20_000.0);
+    let counters = *run.jitter.counters();
+    assert!(counters.fec_recovered > 90, "{counters:?}");
+    assert!((40.0..52.0).contains(&counters.delay_ms), "{counters:?}");
+}
+
+/// A gap is not filled to its end: a pitch period of what is made up is left out, and put in again where it is speech.
+#[test]
+fn as_little_as_possible_is_made_up() {
+    let mut run = Run {
+        jitter: JitterBuffer::new(ms(20)),
+        ..Run::with_decoder(SineDecoder {
+            hums: true,
+            ..SineDecoder::default()
+        })
+    };
+    run.jitter.start(1);
+    for n in (0..1000).filter(|n| n % 20 != 5) {
+        run.send(n, 0.0);
+    }
+    run.play(19_900.0);
+    let counters = *run.jitter.counters();
+    let (lost, made_up) = (ms(1000) as u64, counters.concealed_samples);
+    assert!(made_up < lost * 9 / 10, "{counters:?}");
+    assert!((20.0..30.0).contains(&counters.delay_ms), "{counters:?}");
+    let gap = crate::audio::tests::measure::longest_gap(&run.played[ms(200)..], 0.05);
+    assert!(gap < ms(5), "{gap}");
 }
 
 #[test]
