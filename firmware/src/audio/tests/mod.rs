@@ -11,4 +11,4 @@ pub mod measure;
 pub mod network;
 mod report;
 pub mod rig;
-mod speech;
+pub mod speech;

@@ -11,16 +11,19 @@ const FOLDER: &str = "/usr/share/sounds/alsa";
 
 /// Several recordings one after the other, 48 kHz.
 pub fn speech() -> Vec<f32> {
-    let mut all = Vec::new();
-    for name in ["Front_Center", "Rear_Left", "Side_Right", "Front_Right"] {
-        let path = format!("{FOLDER}/{name}.wav");
-        let bytes = std::fs::read(&path).unwrap_or_else(|error| {
-            panic!("{path}: {error}; this test needs recorded speech: `apt-get install alsa-utils`")
-        });
-        all.extend(samples(&bytes).unwrap_or_else(|| panic!("{path} is not 48 kHz, mono, 16 bit")));
-    }
+    let names = ["Front_Center", "Rear_Left", "Side_Right", "Front_Right"];
+    let mut all: Vec<f32> = names.into_iter().flat_map(recording).collect();
     all.resize(all.len().next_multiple_of(ms(20)), 0.0);
     all
+}
+
+/// One recording, 48 kHz.
+pub fn recording(name: &str) -> Vec<f32> {
+    let path = format!("{FOLDER}/{name}.wav");
+    let bytes = std::fs::read(&path).unwrap_or_else(|error| {
+        panic!("{path}: {error}; this test needs recorded speech: `apt-get install alsa-utils`")
+    });
+    samples(&bytes).unwrap_or_else(|| panic!("{path} is not 48 kHz, mono, 16 bit"))
 }
 
 /// The samples of a WAV file, if it is 48 kHz, mono, 16 bit.

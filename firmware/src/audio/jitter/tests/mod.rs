@@ -2,6 +2,7 @@
 //! phase is the media time, so that whatever is taken out, put in or repeated shows.
 
 mod anything;
+mod neteq;
 mod rest;
 mod traces;
 

@@ -23,12 +23,18 @@ struct Networks {
 }
 
 /// One packet: when it was sent by our clock, and when it came, ms.
-struct Packet {
-    sent: f64,
-    arrived: Option<f64>,
+pub struct Packet {
+    pub sent: f64,
+    pub arrived: Option<f64>,
 }
 
-fn trace(network: &Network, packet_ms: usize) -> Vec<Packet> {
+/// Those of the file.
+pub fn networks() -> Vec<Network> {
+    let text = include_str!("../../../../../tests/audio/traces/networks.toml");
+    toml::from_str::<Networks>(text).unwrap().network
+}
+
+pub fn trace(network: &Network, packet_ms: usize) -> Vec<Packet> {
     let mut way = network.way();
     let pace = network.pace_ms(packet_ms);
     (0..network.seconds * 1000 / packet_ms)
@@ -142,13 +148,11 @@ fn over_phases(trace: &[Packet], packet_ms: usize) -> Outcome {
 
 #[test]
 fn the_delay_is_near_the_least_there_is() {
-    let text = include_str!("../../../../../tests/audio/traces/networks.toml");
-    let networks: Networks = toml::from_str(text).unwrap();
     let mut table = String::from(
         "network            packets | optimum    mean   worst |  late conceal stretch | fixed 60 ms: late\n",
     );
     let mut failures = Vec::new();
-    for network in &networks.network {
+    for network in &networks() {
         for packet_ms in [10, 20] {
             let trace = trace(network, packet_ms);
             let optimum = optimum(&trace);
