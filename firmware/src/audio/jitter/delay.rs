@@ -106,8 +106,9 @@ impl DelayEstimator {
         let passed = (arrival - self.last_arrival).max(0.0);
         self.last_arrival = self.last_arrival.max(arrival);
         let fallen = passed * FALL;
-        self.target = (self.quantile(QUANTILE) as f64).max(self.target - fallen);
-        self.usual = (self.quantile(USUAL) as f64).max(self.usual - fallen);
+        let (usual, target) = self.quantiles();
+        self.usual = (usual as f64).max(self.usual - fallen);
+        self.target = (target as f64).max(self.target - fallen);
         true
     }
 
@@ -144,15 +145,21 @@ impl DelayEstimator {
         self.histogram[(need / BIN).min(BINS - 1)] += 1.0 - keep;
     }
 
-    fn quantile(&self, part: f32) -> usize {
+    /// [`USUAL`] and [`QUANTILE`] of what the packets needed, samples.
+    fn quantiles(&self) -> (usize, usize) {
         let mut sum = 0.0;
+        let mut usual = None;
         for (bin, share) in self.histogram.iter().enumerate() {
             sum += share;
-            if sum >= part {
-                return (bin + 1) * BIN;
+            let end = (bin + 1) * BIN;
+            if sum >= USUAL {
+                usual.get_or_insert(end);
+            }
+            if sum >= QUANTILE {
+                return (usual.unwrap_or(end), end);
             }
         }
-        BINS * BIN
+        (usual.unwrap_or(BINS * BIN), BINS * BIN)
     }
 }
 

@@ -54,12 +54,12 @@ struct Period {
     stretched: u64,
 }
 
-/// Means over the phases; concealed and stretched after [`LEARNS`], ms.
+/// Means over the phases, all in ms; concealed and stretched after [`LEARNS`].
 #[derive(Clone, Copy, Default)]
 struct Figures {
-    delay_ms: f64,
-    concealed_ms: f64,
-    stretched_ms: f64,
+    delay: f64,
+    concealed: f64,
+    stretched: f64,
 }
 
 impl Stream {
@@ -93,9 +93,9 @@ impl Stream {
             })
             .collect();
         Figures {
-            delay_ms: delays.iter().sum::<f64>() / delays.len() as f64,
-            concealed_ms: (end.concealed - before.concealed) as f64 / 48.0,
-            stretched_ms: (end.stretched - before.stretched) as f64 / 48.0,
+            delay: delays.iter().sum::<f64>() / delays.len() as f64,
+            concealed: (end.concealed - before.concealed) as f64 / 48.0,
+            stretched: (end.stretched - before.stretched) as f64 / 48.0,
         }
     }
 
@@ -209,9 +209,9 @@ fn mean(of: impl Fn(u64) -> Figures) -> Figures {
     for phase_us in PHASES {
         let one = of(phase_us);
         let share = 1.0 / PHASES.len() as f64;
-        all.delay_ms += one.delay_ms * share;
-        all.concealed_ms += one.concealed_ms * share;
-        all.stretched_ms += one.stretched_ms * share;
+        all.delay += one.delay * share;
+        all.concealed += one.concealed * share;
+        all.stretched += one.stretched * share;
     }
     all
 }
@@ -224,15 +224,15 @@ fn equally_late(
     [mut ours, mut theirs]: [Figures; 2],
 ) -> [Figures; 2] {
     let (mut headroom, mut least_ms) = (0.0, 0);
-    while theirs.delay_ms < ours.delay_ms - EQUAL && least_ms < 200 {
+    while theirs.delay < ours.delay - EQUAL && least_ms < 200 {
         least_ms += 5;
         theirs = stream.neteq(driver, least_ms);
     }
     // The delay does not follow in proportion: the longest that is not longer than theirs counts.
     let mut tried = ours;
     for _ in 0..8 {
-        let short = theirs.delay_ms - tried.delay_ms;
-        if short > -EQUAL && tried.delay_ms > ours.delay_ms {
+        let short = theirs.delay - tried.delay;
+        if short > -EQUAL && tried.delay > ours.delay {
             ours = tried;
         }
         if short.abs() < EQUAL {
@@ -254,11 +254,11 @@ fn not_worse_than_neteq() {
     };
     let row = |figures: &Figures| {
         let Figures {
-            delay_ms,
-            concealed_ms,
-            stretched_ms,
+            delay,
+            concealed,
+            stretched,
         } = figures;
-        format!("{delay_ms:5.1} {concealed_ms:9.1} {stretched_ms:9.1}")
+        format!("{delay:5.1} {concealed:9.1} {stretched:9.1}")
     };
     let other_dice = std::env::var("OFFHOOK_SEED").map_or(0, |seed| seed.parse().unwrap());
     println!("Delay, concealed and stretched, ms; then the same with equal delay.");
@@ -287,7 +287,7 @@ fn not_worse_than_neteq() {
             row(&theirs),
             stream.irrecoverable_ms(),
         );
-        if ours.concealed_ms > theirs.concealed_ms || ours.delay_ms > theirs.delay_ms + EQUAL {
+        if ours.concealed > theirs.concealed || ours.delay > theirs.delay + EQUAL {
             worse.push(network.name);
         }
     }
