@@ -195,7 +195,7 @@ need_uboot() {
   deb=arm64
   apt_state "$state" arm64 "" "$suite"
   sed -i 's/ main$/ main non-free-firmware/' "$state/sources.list"
-  "${apt[@]}" update
+  "${apt[@]}" update || unavailable "Debian's package lists cannot be fetched; is the network there?"
   (cd "$state/packages" && "${apt[@]}" download u-boot-qemu:all u-boot-rpi:arm64 raspi-firmware:all ||
     "${apt[@]}" download u-boot-qemu u-boot-rpi raspi-firmware) ||
     unavailable "U-Boot could not be fetched; is the network there?"

@@ -20,11 +20,6 @@ const BOOT: Duration = Duration::from_mins(15);
 pub const PATIENCE: Duration = Duration::from_mins(4);
 /// How often something without an event is looked at.
 pub(super) const LOOK: Duration = Duration::from_millis(300);
-/// The mute key's lamp, among the bits of what the pins say.
-pub const LAMP_MUTE: u8 = 1 << 1;
-/// The loudspeaker's lamp.
-pub const LAMP_SPEAKER: u8 = 1 << 2;
-
 /// A running machine.
 pub struct Machine {
     power: Power,
@@ -198,10 +193,12 @@ impl Machine {
         }
     }
 
-    /// Waits until a lamp is lit, or dark.
-    pub async fn lamp(&mut self, lamp: u8, lit: bool) {
+    /// Waits until this lamp of the board is lit, or dark.
+    pub async fn lamp(&mut self, lamp: &str, lit: bool) {
+        let bit = pins::LAMPS.iter().position(|one| *one == lamp);
+        let bit = bit.unwrap_or_else(|| panic!("the board has no lamp {lamp:?}"));
         self.until("the lamp's change", "lamps", |output| {
-            u8::from_str_radix(output.trim(), 16).is_ok_and(|lamps| (lamps & lamp != 0) == lit)
+            u8::from_str_radix(output.trim(), 16).is_ok_and(|lamps| (lamps >> bit & 1 != 0) == lit)
         })
         .await;
     }

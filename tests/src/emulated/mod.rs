@@ -10,7 +10,7 @@ mod power;
 mod sound;
 
 pub use card::{bundle, serve};
-pub use machine::{LAMP_MUTE, LAMP_SPEAKER, Machine, PATIENCE};
+pub use machine::{Machine, PATIENCE};
 pub use page::Page;
 pub use pins::{LABELS, bits};
 

@@ -6,9 +6,7 @@
 use offhook_cloudsim::gateway::LegReport;
 use offhook_cloudsim::spec::{InboundSpec, SimUser, UserSpec};
 use offhook_cloudsim::{CallReport, CallState, Simulator};
-use offhook_tests::emulated::{
-    self, FAR_END, LAMP_MUTE, LAMP_SPEAKER, Machine, PATIENCE, Page, leg,
-};
+use offhook_tests::emulated::{self, FAR_END, Machine, PATIENCE, Page, leg};
 use serde_json::json;
 use std::time::Duration;
 
@@ -122,10 +120,10 @@ impl Bench {
             .await;
 
         step("mute");
-        self.answer("mute", LAMP_MUTE, true).await;
+        self.answer("mute", true).await;
         self.leg(&call, "silent", |leg| leg.level_in.dbfs < -60.0)
             .await;
-        self.answer("mute", LAMP_MUTE, false).await;
+        self.answer("mute", false).await;
         self.leg(&call, "hearing again", |leg| hears(leg, NEAR_END))
             .await;
 
@@ -157,7 +155,7 @@ impl Bench {
         step("speaker");
         let mut answers = Vec::new();
         for n in 0..ANSWERS {
-            let answer = self.answer("speaker", LAMP_SPEAKER, n % 2 == 0).await;
+            let answer = self.answer("speaker", n % 2 == 0).await;
             answers.push(answer);
         }
         answers.sort_unstable();
@@ -176,10 +174,10 @@ impl Bench {
         self.machine.rest().await;
     }
 
-    /// Holds a key until its lamp changes; how long that took on the machine's own clock.
-    async fn answer(&mut self, key: &str, lamp: u8, lit: bool) -> Duration {
+    /// Holds a key until its lamp, which has its name, changes; how long that took on the machine's own clock.
+    async fn answer(&mut self, key: &str, lit: bool) -> Duration {
         self.machine.hold_down(&[key]).await;
-        self.machine.lamp(lamp, lit).await;
+        self.machine.lamp(key, lit).await;
         let micros = self.machine.must("answer").await;
         self.machine.let_go().await;
         Duration::from_micros(self::micros(&micros))
@@ -225,14 +223,14 @@ impl Bench {
         self.machine.hears(&DIAL_TONE).await;
         let speaker = json!({ "key": "speaker", "action": "tap" });
         assert_eq!(click("keys", speaker.clone()).await, 202);
-        self.machine.lamp(LAMP_SPEAKER, true).await;
+        self.machine.lamp("speaker", true).await;
         let lamps: serde_json::Value = ask("/api/v1/board/lamps").await.json().await.unwrap();
         assert_eq!(
             (&lamps["speaker"], &lamps["mute"]),
             (&json!("on"), &json!("off"))
         );
         assert_eq!(click("keys", speaker).await, 202);
-        self.machine.lamp(LAMP_SPEAKER, false).await;
+        self.machine.lamp("speaker", false).await;
         let no_such_key = json!({ "key": "redial", "action": "tap" });
         assert_eq!(click("keys", no_such_key).await, 404);
         let display = ask("/api/v1/board/display.png").await.bytes().await;
