@@ -121,6 +121,8 @@ pub struct Runtime {
     events: EventLog,
     panel: Panel,
     front: FrontPanel,
+    /// What the display is to show and does not yet.
+    undrawn: Option<Box<phone::Screen>>,
     ice: IceServers,
     identity: Option<Identity>,
     account: account::Account,
@@ -185,6 +187,7 @@ impl Runtime {
             events,
             panel,
             front,
+            undrawn: None,
             ice: IceServers::default(),
             identity: None,
             account: account::Account::default(),
@@ -405,13 +408,17 @@ impl Runtime {
         self.phone.handle(now(), phone::Input::NoticeOver(area));
     }
 
-    /// Does what the state machines want, until they want nothing more.
+    /// Does what the state machines want, until they want nothing more. Drawing takes longest, so it comes last, and of
+    /// several screens only the last is drawn.
     fn drain(&mut self) {
         loop {
             if let Some(output) = self.softphone.poll() {
                 self.softphone_output(output);
             } else if let Some(output) = self.phone.poll() {
                 self.phone_output(output);
+            } else if let Some(screen) = self.undrawn.take() {
+                phone::render::render(&screen, &mut self.front.frame);
+                self.front.show();
             } else {
                 return;
             }
@@ -467,10 +474,7 @@ impl Runtime {
             }
             phone::Output::Lamp { lamp, state } => self.front.set_lamp(lamp, state),
             phone::Output::Wish(wish) => self.wish(wish),
-            phone::Output::Screen(screen) => {
-                phone::render::render(&screen, &mut self.front.frame);
-                self.front.show();
-            }
+            phone::Output::Screen(screen) => self.undrawn = Some(screen),
         }
     }
 

@@ -6,7 +6,7 @@ pub use embedded_graphics::geometry::Size;
 
 use embedded_graphics::Pixel;
 use embedded_graphics::draw_target::DrawTarget;
-use embedded_graphics::geometry::{OriginDimensions, Point};
+use embedded_graphics::geometry::{Dimensions, OriginDimensions, Point};
 use embedded_graphics::pixelcolor::raw::RawU16;
 use embedded_graphics::pixelcolor::{Rgb565, Rgb888};
 use embedded_graphics::prelude::{PointsIter, RawData, RgbColor};
@@ -174,8 +174,14 @@ impl DrawTarget for Framebuffer {
         Ok(())
     }
 
-    fn clear(&mut self, color: Self::Color) -> Result<(), Self::Error> {
-        self.pixels.fill(raw(color));
+    /// Row by row: pixel by pixel, a screen's ground took longer than all that is on it.
+    fn fill_solid(&mut self, area: &Rectangle, color: Self::Color) -> Result<(), Self::Error> {
+        let area = area.intersection(&self.bounding_box());
+        let (width, columns) = (self.size.width as usize, area.columns());
+        for y in area.rows() {
+            let row = &mut self.pixels[y as usize * width..][..width];
+            row[columns.start as usize..columns.end as usize].fill(raw(color));
+        }
         Ok(())
     }
 }

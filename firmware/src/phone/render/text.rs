@@ -3,7 +3,7 @@
 use embedded_graphics::Drawable;
 use embedded_graphics::Pixel;
 use embedded_graphics::draw_target::{DrawTarget, DrawTargetExt};
-use embedded_graphics::geometry::{OriginDimensions, Point, Size};
+use embedded_graphics::geometry::{Dimensions, OriginDimensions, Point, Size};
 use embedded_graphics::mono_font::{MonoFont, MonoTextStyle};
 use embedded_graphics::pixelcolor::{BinaryColor, Rgb565};
 use embedded_graphics::prelude::RgbColor;
@@ -315,20 +315,18 @@ fn draw_double(
     let style = MonoTextStyle::new(font, BinaryColor::On);
     let Ok(_) = Text::with_baseline(text, Point::zero(), style, Baseline::Top).draw(&mut mask);
     let mask = mask.enlarged().enlarged();
-    let half = (mask.size / 2).component_min(frame.size());
-    for y in 0..half.height as i32 {
-        for x in 0..half.width as i32 {
-            let corners = [(0, 0), (1, 0), (0, 1), (1, 1)];
-            let lit = corners
-                .iter()
-                .filter(|(dx, dy)| mask.is_lit(2 * x + dx, 2 * y + dy))
-                .count();
+    for y in 0..mask.size.height / 2 {
+        let (upper, lower) = (mask.row(2 * y), mask.row(2 * y + 1));
+        let corners = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+        for (x, (upper, lower)) in (0..).zip(corners) {
+            let lit = [upper[0], upper[1], lower[0], lower[1]];
+            let lit = lit.into_iter().map(u32::from).sum();
             if lit == 0 {
                 continue;
             }
-            let point = place + Point::new(x, y);
+            let point = place + Point::new(x, y as i32);
             if let Some(under) = frame.pixel(point) {
-                let Ok(()) = Pixel(point, blend(under, ink, lit as u32)).draw(frame);
+                let Ok(()) = Pixel(point, blend(under, ink, lit)).draw(frame);
             }
         }
     }
@@ -346,28 +344,35 @@ fn blend(under: Rgb565, ink: Rgb565, quarters: u32) -> Rgb565 {
     )
 }
 
-/// A bitmap of text.
+/// A bitmap of text. Around it is a dark edge of one pixel, so that each pixel has four neighbours.
 struct Mask {
     size: Size,
+    /// Rows with their edges.
     lit: Vec<bool>,
 }
 
 impl Mask {
     fn new(size: Size) -> Self {
+        let with_edges = size + Size::new_equal(2);
         Self {
             size,
-            lit: vec![false; (size.width * size.height) as usize],
+            lit: vec![false; (with_edges.width * with_edges.height) as usize],
         }
     }
 
-    fn index(&self, x: i32, y: i32) -> Option<usize> {
-        let x = u32::try_from(x).ok().filter(|x| *x < self.size.width)?;
-        let y = u32::try_from(y).ok().filter(|y| *y < self.size.height)?;
-        Some((y * self.size.width + x) as usize)
+    /// Where row `y` begins; the edge above is row -1.
+    fn row_at(&self, y: i32) -> usize {
+        (y + 1) as usize * (self.size.width as usize + 2)
     }
 
-    fn is_lit(&self, x: i32, y: i32) -> bool {
-        self.index(x, y).is_some_and(|index| self.lit[index])
+    /// Row `y` with its edges.
+    fn edged_row(&self, y: i32) -> &[bool] {
+        &self.lit[self.row_at(y)..self.row_at(y + 1)]
+    }
+
+    fn row(&self, y: u32) -> &[bool] {
+        let row = self.edged_row(y as i32);
+        &row[1..row.len() - 1]
     }
 
     /// Twice as large by Scale2x (Andrea Mazzoleni): a corner takes the colour of its two neighbours where they agree
@@ -375,28 +380,29 @@ impl Mask {
     fn enlarged(&self) -> Self {
         let mut large = Self::new(self.size * 2);
         for y in 0..self.size.height as i32 {
-            for x in 0..self.size.width as i32 {
-                let own = self.is_lit(x, y);
-                let (up, down) = (self.is_lit(x, y - 1), self.is_lit(x, y + 1));
-                let (left, right) = (self.is_lit(x - 1, y), self.is_lit(x + 1, y));
+            let (above, row, below) = (
+                self.edged_row(y - 1),
+                self.edged_row(y),
+                self.edged_row(y + 1),
+            );
+            let (at, next, end) = (
+                large.row_at(2 * y),
+                large.row_at(2 * y + 1),
+                large.row_at(2 * y + 2),
+            );
+            let (upper, lower) = large.lit[at..end].split_at_mut(next - at);
+            for x in 1..=self.size.width as usize {
+                let own = row[x];
+                let (up, down, left, right) = (above[x], below[x], row[x - 1], row[x + 1]);
+                // With two colours: the neighbours agree, and up differs from down, left from right.
+                let is_edge = up != down && left != right;
                 let corner = |one: bool, other: bool| {
-                    // With two colours: the neighbours agree, and up differs from down, left from right.
-                    if one == other && up != down && left != right {
-                        one
-                    } else {
-                        own
-                    }
+                    if is_edge && one == other { one } else { own }
                 };
-                for (dx, dy, lit) in [
-                    (0, 0, corner(left, up)),
-                    (1, 0, corner(up, right)),
-                    (0, 1, corner(down, left)),
-                    (1, 1, corner(right, down)),
-                ] {
-                    if let Some(index) = large.index(2 * x + dx, 2 * y + dy) {
-                        large.lit[index] = lit;
-                    }
-                }
+                upper[2 * x - 1] = corner(left, up);
+                upper[2 * x] = corner(up, right);
+                lower[2 * x - 1] = corner(down, left);
+                lower[2 * x] = corner(right, down);
             }
         }
         large
@@ -418,8 +424,9 @@ impl DrawTarget for Mask {
         I: IntoIterator<Item = Pixel<BinaryColor>>,
     {
         for Pixel(point, color) in pixels {
-            if let Some(index) = self.index(point.x, point.y) {
-                self.lit[index] = color.is_on();
+            if self.bounding_box().contains(point) {
+                let at = self.row_at(point.y) + point.x as usize + 1;
+                self.lit[at] = color.is_on();
             }
         }
         Ok(())
