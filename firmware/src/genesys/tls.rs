@@ -5,16 +5,22 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-/// TLS 1.2 and 1.3; trusts what the system trusts, and the certificates of `ca_file` (PEM) as well.
-pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, CloudError> {
-    let mut roots = RootCertStore::empty();
+/// What the system trusts. Read once: it is the longest of what is done before anything is connected.
+static SYSTEM: LazyLock<RootCertStore> = LazyLock::new(|| {
     let native = rustls_native_certs::load_native_certs();
     for error in &native.errors {
         tracing::warn!(%error, "a trust anchor of the system cannot be read");
     }
+    let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(native.certs);
+    roots
+});
+
+/// TLS 1.2 and 1.3; trusts what the system trusts, and the certificates of `ca_file` (PEM) as well.
+pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, CloudError> {
+    let mut roots = SYSTEM.clone();
     if let Some(path) = ca_file {
         add_file(&mut roots, path)?;
     }
