@@ -15,6 +15,15 @@ packages_of() { sed -n "s/ *#.*//; s/^$1: *//; /^[a-z][^:]*$/p" "$here/packages"
 modules_all() { sed 's/#.*//; s/^boot //; /^ *$/d' "$here/modules"; }
 modules_boot() { sed -n 's/^boot //p' "$here/modules"; }
 
+# module_files MODULE...: their files, and those of what they need; none of what is built into the kernel.
+module_files() {
+  local module
+  for module in "$@"; do
+    modprobe -d "$tree" -S "$kernel" --show-depends "$module" 2>/dev/null ||
+      die "kernel $kernel has no '$module': mend cross/modules"
+  done | sed -n 's/^insmod \([^ ]*\).*/\1/p'
+}
+
 # What only administers packages, or is asked for by scripts that do not run.
 unwanted='adduser|apt|bsdextrautils|cpio|debconf|debconf-2.0|debianutils|dpkg|dracut-install|gawk|gettext-base|initramfs-tools(-core|-bin)?|init-system-helpers|klibc-utils|libdebconfclient0|libklibc|linux-base|mawk|perl-base|sensible-utils|sysvinit-utils|tar|ucf'
 
@@ -69,7 +78,7 @@ set_up_packages() {
 
 # make_initramfs FILE: finds the root, mounts it, and starts its system; if it cannot, the next attempt is U-Boot's.
 make_initramfs() {
-  local work module file
+  local work file
   work=$(mktemp -d)
   mkdir -p "$work"/{bin,dev,proc,sys,run,root,lib/modules/"$kernel"}
   cp "$tree/usr/bin/busybox" "$work/bin/busybox"
@@ -77,9 +86,7 @@ make_initramfs() {
   chmod 755 "$work/init"
   modules_boot >"$work/modules"
   cp "$tree/usr/lib/modules/$kernel"/modules.{order,builtin,builtin.modinfo} "$work/lib/modules/$kernel/"
-  for module in $(modules_boot); do
-    modprobe -d "$tree" -S "$kernel" --show-depends "$module" 2>/dev/null || true
-  done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | sort -u | while read -r file; do
+  module_files $(modules_boot) | sort -u | while read -r file; do
     case $file in
       *.xz) xz -dc "$file" >"$work/lib/modules/$kernel/$(basename "$file" .xz)" ;;
       *) cp "$file" "$work/lib/modules/$kernel/" ;;

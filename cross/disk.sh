@@ -4,7 +4,8 @@
 # board_data BOARD: what cross/boards says of it.
 board_data() {
   local line
-  line=$(grep "^$1 " "$here/boards") || die "there is no board '$1'; the boards are in cross/boards"
+  line=$(grep "^$1 " "$here/boards") ||
+    die "no card is made here for '$1': the boards are in cross/boards (a Raspberry Pi 5's card is made by yocto/)"
   read -r _ disk uboot card_mib arguments <<<"$line"
 }
 
@@ -39,12 +40,9 @@ need_update_keys() {
 
 # Leaves the kernel modules of cross/modules and what they need.
 keep_modules() {
-  local all=$tree/usr/lib/modules/$kernel kept module
+  local all=$tree/usr/lib/modules/$kernel kept
   kept=$(mktemp)
-  for module in $(modules_all); do
-    modprobe -d "$tree" -S "$kernel" --show-depends "$module" 2>/dev/null || true
-  done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | sed "s,^$tree,," | sed 's,^/lib/,/usr/lib/,' | sort -u >"$kept"
-  [ -s "$kept" ] || die "the kernel's modules cannot be read"
+  module_files $(modules_all) | sed "s,^$tree,," | sed 's,^/lib/,/usr/lib/,' | sort -u >"$kept"
   (cd "$tree" && find "usr/lib/modules/$kernel/kernel" -type f | sed 's,^,/,' | grep -vxFf "$kept" | sed 's,^/,,' |
     xargs -r rm -f)
   find "$all/kernel" -type d -empty -delete
@@ -57,7 +55,7 @@ strip_packages() {
   cp "${base%.tar}.list" "$out/packages"
   rm -rf "$out/device-trees"
   mkdir "$out/device-trees"
-  cp "$tree/usr/lib/linux-image-$kernel"/broadcom/bcm2*rpi*.dtb "$out/device-trees/"
+  cp "$tree/usr/lib/linux-image-$kernel"/broadcom/bcm2{711,837}-rpi*.dtb "$out/device-trees/"
   rm -rf "$tree"/var/cache/* "$tree"/var/log/* "$tree"/usr/share/bash-completion "$tree"/usr/share/zsh \
     "$tree"/boot/System.map-* "$tree"/boot/config-* "$tree"/usr/lib/linux-image-* "$tree"/usr/share/polkit-1 \
     "$tree"/usr/lib/aarch64-linux-gnu/gconv "$tree"/usr/share/i18n "$tree"/usr/share/initramfs-tools
@@ -207,9 +205,16 @@ need_uboot() {
 
 # add_pi_firmware IMAGE WORK: what a Pi loads before U-Boot, the device trees of the kernel, and the boards' overlays.
 add_pi_firmware() {
-  local trees=$out/device-trees
+  local trees=$out/device-trees tree overlay
   make_overlays "$2/overlays"
   make_pi_config >"$2/config.txt"
+  # The Pi's firmware says nothing of one that does not apply.
+  for overlay in $(sed -n 's/^dtoverlay=//p' "$2/config.txt"); do
+    for tree in "$trees"/*.dtb; do
+      fdtoverlay -i "$tree" -o "$2/applied.dtb" "$2/overlays/$overlay.dtbo" ||
+        die "the overlay $overlay does not fit $(basename "$tree")"
+    done
+  done
   mcopy -i "$1" "$uboot_file" ::/u-boot.bin
   mcopy -i "$1" "$2/config.txt" ::/config.txt
   mcopy -i "$1" "$firmware"/bootcode.bin "$firmware"/start.elf "$firmware"/start4.elf "$firmware"/fixup.dat \
@@ -227,11 +232,11 @@ make_overlays() {
   done
 }
 
-# What a Pi's firmware shall do.
+# What a Pi's firmware shall do. The board's file says which display and which codec are on the header.
 make_pi_config() {
+  local file=$root/board/boards/$board.toml
   cat "$here/boot/config.txt"
-  # The board file's sound variant says which codec is on the header.
-  if grep -q '^sound = "wm8960"' "$root/board/boards/$board.toml"; then
-    [ "$board" = rpi-5 ] && echo dtoverlay=offhook-wm8960-rpi5 || echo dtoverlay=offhook-wm8960
-  fi
+  ! grep -q '^bus_device = "/dev/i2c-' "$file" || echo dtoverlay=offhook-i2c-display
+  ! grep -q '^bus_device = "/dev/spidev' "$file" || echo dtoverlay=offhook-spi-display
+  ! grep -q '^sound = "wm8960"' "$file" || echo dtoverlay=offhook-wm8960
 }
