@@ -28,11 +28,11 @@ fn start(command: &mut Command, dir: &Path) -> Heard {
 }
 
 /// Only root may make what a test needs; true if it is root.
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output().expect("id");
     let is_root = id.stdout.trim_ascii() == b"0";
     if !is_root {
-        eprintln!("skipped: namespaces are made by root");
+        eprintln!("SKIPPED: only root may make what this needs");
     }
     is_root
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bad_input;
+mod flash;
 mod idle;
 mod process;
 mod service;

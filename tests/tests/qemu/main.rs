@@ -3,6 +3,9 @@
 //! Two machines, one after the other, each doing one thing after the other, because starting them takes longest. No time
 //! is claimed here: the emulated processor is 20 to 40 times slower than the phone's.
 
+mod figures;
+
+use figures::{CALL_MB, READY_AFTER};
 use offhook_cloudsim::gateway::LegReport;
 use offhook_cloudsim::spec::{InboundSpec, SimUser, UserSpec};
 use offhook_cloudsim::{CallReport, CallState, Simulator};
@@ -79,19 +82,6 @@ impl Bench {
         );
     }
 
-    /// What the machine says of its start and memory; for the reader of the log.
-    async fn figures(&mut self) {
-        for command in [
-            "do systemd-analyze time",
-            "do systemd-analyze critical-chain --no-pager offhook.service",
-            "do systemctl show offhook -p MemoryCurrent -p MemoryPeak; grep VmRSS /proc/$(systemctl show offhook -p MainPID --value)/status",
-            "do systemctl --failed --no-pager --no-legend",
-            "do df -h / /state /boot/firmware; free -m",
-        ] {
-            println!("{command}\n{}", self.machine.tell(command).await.0);
-        }
-    }
-
     async fn calls_out_and_uses_every_key(&mut self) {
         step("dial tone");
         self.machine.lift().await;
@@ -164,6 +154,8 @@ impl Bench {
             answers[ANSWERS / 2],
             answers[ANSWERS - 1]
         );
+
+        self.takes_at_most(CALL_MB).await;
 
         step("transfer");
         self.machine.tap("transfer").await;
@@ -267,6 +259,7 @@ impl Bench {
         println!("started again after {away:?}");
         assert!(away < BACK, "the phone was away for {away:?}");
         self.machine.ready().await;
+        println!("{}", self.machine.must(READY_AFTER).await);
         self.machine.lift().await;
         self.machine.hears(&DIAL_TONE).await;
         self.machine.rest().await;

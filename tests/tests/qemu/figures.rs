@@ -1,0 +1,62 @@
+//! What the phone takes of its machine.
+
+use super::Bench;
+
+/// Memory of an idle phone, and of one in a call, MB resident.
+const IDLE_MB: u64 = 25;
+pub const CALL_MB: u64 = 35;
+/// How often an idle phone may wake in a second, and for how long that is watched.
+const MOST_WAKES: u64 = 20;
+const WATCHED_S: u64 = 10;
+/// The phone's process.
+const PROCESS: &str = "systemctl show offhook -p MainPID --value";
+/// How long the phone took from its start until it was ready for calls, each time.
+pub const READY_AFTER: &str =
+    "do journalctl -u offhook -o cat --no-pager | grep -o 'ready for calls.*'";
+
+impl Bench {
+    /// What the machine says of its start, for the reader of the log; and what an idle phone takes.
+    pub async fn figures(&mut self) {
+        for command in [
+            "do systemd-analyze time",
+            "do systemd-analyze critical-chain --no-pager offhook.service",
+            READY_AFTER,
+            "do systemctl show offhook -p MemoryCurrent -p MemoryPeak",
+            "do df -h / /state /boot/firmware; free -m",
+        ] {
+            println!("{command}\n{}", self.machine.tell(command).await.0);
+        }
+        let failed = "do systemctl --failed --no-pager --no-legend";
+        assert_eq!(self.machine.must(failed).await, "", "failed units");
+        self.takes_at_most(IDLE_MB).await;
+        self.sleeps().await;
+    }
+
+    /// The phone's own memory, as of now.
+    pub async fn takes_at_most(&mut self, megabytes: u64) {
+        let status = format!("do grep VmRSS /proc/$({PROCESS})/status");
+        let resident = self.machine.must(&status).await;
+        let bytes = 1024 * numbers(&resident).sum::<u64>();
+        println!("{} kB resident, of {megabytes} MB", bytes / 1000);
+        assert!(bytes <= megabytes * 1_000_000, "{resident}");
+    }
+
+    /// An idle phone, connected to its cloud, hardly wakes.
+    async fn sleeps(&mut self) {
+        let counts = format!("grep -h ^voluntary /proc/$({PROCESS})/task/*/status");
+        // The wake-ups of a stretch of time are what is counted: there is no event to wait for.
+        let watch = format!("do {counts}; echo later; sleep {WATCHED_S}; {counts}");
+        let counted = self.machine.must(&watch).await;
+        let (before, after) = counted.split_once("later").expect("both");
+        let wakes = numbers(after)
+            .sum::<u64>()
+            .saturating_sub(numbers(before).sum());
+        println!("{wakes} wake-ups of the idle phone in {WATCHED_S} s");
+        assert!(wakes <= MOST_WAKES * WATCHED_S, "{counted}");
+    }
+}
+
+/// The numbers among the words.
+fn numbers(text: &str) -> impl Iterator<Item = u64> {
+    text.split_whitespace().filter_map(|word| word.parse().ok())
+}
