@@ -266,7 +266,8 @@ pub enum Output {
     },
     /// To the audio thread, as it is.
     Audio(AudioCommand),
-    /// Which way the sound goes from now on; `runtime` knows its device. Said before the first sound on it.
+    /// Which way the sound goes from now on; `runtime` knows its device. Said before the first sound on it, and
+    /// its volume after it.
     Path(AudioPath),
     /// Which session the microphone goes to; `runtime` knows its stream.
     Talk(Option<SessionId>),
