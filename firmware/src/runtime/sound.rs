@@ -19,7 +19,8 @@ use tokio::sync::mpsc;
 const RETRY: Duration = Duration::from_secs(3);
 
 /// In the order of the pipeline's paths.
-pub(super) const PATHS: [AudioPath; 3] = [AudioPath::Handset, AudioPath::Speaker, AudioPath::Headset];
+pub(super) const PATHS: [AudioPath; 3] =
+    [AudioPath::Handset, AudioPath::Speaker, AudioPath::Headset];
 
 /// From the tasks and the audio thread.
 pub(super) enum SoundEvent {

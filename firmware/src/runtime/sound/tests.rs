@@ -180,10 +180,7 @@ async fn each_path_has_its_element_and_the_ring_none_of_the_ears() {
     step(&|s| s.send(Volume(60)), &["Headphone 0", "Speaker 60"]);
     // Rung beside a call, as when the ringer's own device is lost: not into the ear at full volume.
     step(&|s| s.send(Ring(true)), &["Headphone 0", "Speaker 60"]);
-    step(
-        &|s| s.send(Listen(false)),
-        &["Headphone 0", "Speaker 100"],
-    );
+    step(&|s| s.send(Listen(false)), &["Headphone 0", "Speaker 100"]);
     step(&|s| s.send(Ring(false)), &["Headphone 0", "Speaker 60"]);
     drop(sound);
     assert!(written.recv().is_err(), "nothing else is written");
