@@ -1,6 +1,7 @@
 //! `offhook check`: looks at configuration, board, sound and cloud, and says what to fix.
 
 use crate::device::config::Config;
+use crate::device::store;
 use crate::genesys::{self, CheckOutcome};
 use crate::runtime;
 use anyhow::Context as _;
@@ -48,7 +49,7 @@ pub async fn run(config: Result<Config, anyhow::Error>, file: Option<&Path>) -> 
     }
     // Remembers nothing: a look by another user must not leave files that the phone cannot read.
     let cloud = runtime::cloud_config(&config, genesys::Memory::default());
-    match runtime::token_source(&config, &cloud) {
+    match runtime::token_source(&config, &cloud, &*config.state.dir) {
         Ok(token) => {
             for line in genesys::check(&cloud, &token).await {
                 report.print(line.outcome, &line.step, &line.detail);
@@ -119,16 +120,15 @@ fn check_state(config: &Config, report: &mut Report) {
     let result = std::fs::create_dir_all(dir)
         .and_then(|()| std::fs::write(&probe, ""))
         .and_then(|()| std::fs::remove_file(&probe));
-    report.line(
-        "state folder",
-        match result {
-            Ok(()) => Ok(dir.display().to_string()),
-            Err(error) => Err(format!(
-                "{}: {error}; the phone's user must be able to write there",
-                dir.display()
-            )),
-        },
-    );
+    let found = match (result, store::room(dir)) {
+        (Err(error), _) => Err(format!(
+            "{}: {error}; the phone's user must be able to write there",
+            dir.display()
+        )),
+        (Ok(()), Err(error)) => Err(error.to_string()),
+        (Ok(()), Ok(())) => Ok(dir.display().to_string()),
+    };
+    report.line("state folder", found);
 }
 
 /// Keys, hook, lamps and display, as far as they are hardware.

@@ -61,7 +61,7 @@ pub async fn log_out(config: &Config) -> anyhow::Result<()> {
         println!("Nobody is logged in.");
         return Ok(());
     }
-    login.log_out(&Memory::open(&config.state.dir)).await?;
+    login.log_out(&Memory::open(&*config.state.dir)).await?;
     println!("Logged out.");
     Ok(())
 }
@@ -78,7 +78,7 @@ fn open(config: &Config) -> anyhow::Result<Login> {
     })?;
     // The JID resource is the phone's to make.
     let cloud = runtime::cloud_config(config, Memory::default());
-    let login = Login::open(&cloud, &runtime::login_config(config))?;
+    let login = Login::open(&cloud, &runtime::login_config(config, &*config.state.dir))?;
     match login.trouble() {
         Some(trouble) => Err(trouble.into()),
         None => Ok(login),

@@ -13,6 +13,7 @@ mod requests;
 mod ringer;
 mod sound;
 mod start;
+mod state;
 mod status;
 mod update;
 
@@ -20,7 +21,7 @@ pub use start::{RuntimeError, cloud_config, login_config, sound_specs, token_sou
 
 use crate::audio::AudioCommand;
 use crate::device::config::Config;
-use crate::device::store;
+use crate::device::store::Folder;
 use crate::device::update::Updater;
 use crate::genesys::id::SessionId;
 use crate::genesys::rest::{RestError, RestReply};
@@ -82,6 +83,8 @@ enum Wake {
     Fulfilled(account::Fulfilled),
     /// Updates.
     Update(update::UpdateEvent),
+    /// Something is different about the state folder.
+    State,
     /// The wall clock shows another minute.
     Minute(String),
     /// Ctrl-C or systemd.
@@ -116,6 +119,7 @@ pub struct Runtime {
     softphone: Softphone,
     phone: Phone,
     cloud: Cloud,
+    state: state::State,
     peers: Peers,
     sound: Sound,
     events: EventLog,
@@ -154,11 +158,13 @@ impl Runtime {
         let front = FrontPanel::start(&board, &wake, &hal_events_dropped)?;
 
         let events = EventLog::default();
-        let updater = start_updater(&config, &wake)?;
+        let state = Folder::new(dir);
+        let updater = start_updater(&config, &state, &wake)?;
         let panel = start_panel(&config, front.virtual_panel(), &wake, &events, &updater).await?;
-        let cloud = start_cloud(&config, &wake)?;
+        let cloud = start_cloud(&config, &state, &wake)?;
         let (sound, ports) = Sound::new(&config, &board, wake.clone())?;
         clock::start(wake.clone());
+        let state = state::State::watch(state, wake.clone());
         watch_signals(wake.clone());
 
         let phone = Phone::new(PhoneConfig {
@@ -183,6 +189,7 @@ impl Runtime {
             }),
             phone,
             cloud,
+            state,
             sound,
             events,
             panel,
@@ -287,6 +294,7 @@ impl Runtime {
             }
             Wake::Fulfilled(done) => self.fulfilled(now, done),
             Wake::Update(event) => self.update_event(now, event),
+            Wake::State => self.look_at_state(),
             Wake::Minute(time) => {
                 self.phone.handle(now, phone::Input::Clock(time));
                 self.look_at_state();
@@ -391,12 +399,13 @@ impl Runtime {
 
     /// Each minute, and at the start: a full card is told before something is lost.
     fn look_at_state(&mut self) {
-        match store::room(&self.config.state.dir) {
-            Ok(()) => self.notice_over(phone::NoticeArea::State),
-            Err(error) => {
-                tracing::error!(%error, "nothing can be kept across a restart");
-                self.notice(phone::Notice::StateTrouble);
-            }
+        let (damaged, trouble) = self.state.look();
+        if damaged {
+            self.notice(phone::Notice::StateDamaged);
+        }
+        match trouble {
+            Some(notice) => self.notice(notice),
+            None => self.notice_over(phone::NoticeArea::State),
         }
     }
 

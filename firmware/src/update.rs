@@ -63,7 +63,7 @@ pub async fn run(config: &Config, source: &str) -> anyhow::Result<()> {
 
 /// For `offhook-judge.service`: fails if an update is on its way that should have been good by now.
 pub fn judge(config: &Config) -> ExitCode {
-    match Record::open(&config.state.dir).trial() {
+    match Record::open(&*config.state.dir).trial() {
         None => ExitCode::SUCCESS,
         Some(trial) => {
             eprintln!(

@@ -176,6 +176,10 @@ impl DrawTarget for Framebuffer {
 
     /// Row by row: pixel by pixel, a screen's ground took longer than all that is on it.
     fn fill_solid(&mut self, area: &Rectangle, color: Self::Color) -> Result<(), Self::Error> {
+        // An intersection gives an empty area back as it is, not cut off.
+        if area.is_zero_sized() {
+            return Ok(());
+        }
         let area = area.intersection(&self.bounding_box());
         let (width, columns) = (self.size.width as usize, area.columns());
         for y in area.rows() {
@@ -315,6 +319,17 @@ mod tests {
         let red = frame.pixels().filter(|pixel| *pixel == Rgb565::RED).count();
         assert_eq!((red, frame.pixels().len()), (4, 12));
         assert_eq!(frame.to_rgb888()[4 * 3..5 * 3], [255, 0, 0]);
+    }
+
+    /// A volume of nothing at the lower edge is an area without a width that ends below the display: it panicked.
+    #[test]
+    fn an_empty_area_that_reaches_beyond_the_frame_is_nothing() {
+        let mut frame = frame(4, 3);
+        for (width, height) in [(0, 5), (5, 0), (0, 0)] {
+            let area = Rectangle::new(Point::new(2, 2), Size::new(width, height));
+            let Ok(()) = frame.fill_solid(&area, Rgb565::RED);
+        }
+        assert!(frame.pixels().all(|pixel| pixel == Rgb565::BLACK));
     }
 
     #[test]

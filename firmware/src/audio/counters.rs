@@ -80,6 +80,7 @@ cells! {
     stretched_samples: AtomicU64, same, same;
     restarts: AtomicU64, same, same;
     delay_ms: AtomicU32, f32::to_bits, f32::from_bits;
+    mean_delay_ms: AtomicU32, f32::to_bits, f32::from_bits;
     target_ms: AtomicU32, f32::to_bits, f32::from_bits;
     frames_sent: AtomicU64, same, same;
     frames_dropped: AtomicU64, same, same;
@@ -104,9 +105,10 @@ mod tests {
             stretched_samples: 9,
             restarts: 10,
             delay_ms: 11.5,
-            target_ms: 12.5,
-            frames_sent: 13,
-            frames_dropped: 14,
+            mean_delay_ms: 12.5,
+            target_ms: 13.5,
+            frames_sent: 14,
+            frames_dropped: 15,
         };
         let cells = StreamCells::default();
         cells.publish(&counters);

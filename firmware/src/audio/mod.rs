@@ -260,6 +260,8 @@ pub struct StreamCounters {
     /// Jitter buffer delay now, milliseconds: from the arrival of the quickest packets to their first sample's
     /// way to the device.
     pub delay_ms: f32,
+    /// Its mean over all the time that something was played, milliseconds.
+    pub mean_delay_ms: f32,
     /// Its target, milliseconds.
     pub target_ms: f32,
     /// Frames encoded and queued for the wire.

@@ -1,15 +1,130 @@
-//! A small file of the state folder: read at start, replaced whole, never half written.
+//! Small files of the state folder: read at start, replaced whole, never half written; and whether that works.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 /// What the phone keeps is some kilobytes; a longer file is another one put there by mistake.
 const MAX_BYTES: u64 = 256 * 1024;
+
+/// The folder of state files: knows which of them cannot be read or written. Cheap to clone; all clones are the same.
+#[derive(Clone)]
+pub struct Folder(Arc<Shared>);
+
+struct Shared {
+    path: PathBuf,
+    /// What is not written yet because it failed, by file. Secret.
+    unsaved: Mutex<BTreeMap<PathBuf, Vec<u8>>>,
+    health: watch::Sender<Health>,
+}
+
+/// What has gone wrong in a [`Folder`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Something is not written yet because it failed.
+    pub is_unsaved: bool,
+    /// Files that were there and of no use, since the start.
+    pub damaged: u32,
+}
+
+impl Folder {
+    /// Reads and writes nothing yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(Arc::new(Shared {
+            path: path.into(),
+            unsaved: Mutex::default(),
+            health: watch::Sender::default(),
+        }))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// How it is, and whenever that changes.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.0.health.subscribe()
+    }
+
+    /// Tries again to write what could not be written. Takes as long as the card does.
+    pub fn retry(&self) {
+        let mut unsaved = self.unsaved();
+        unsaved.retain(|path, bytes| replace(path, bytes).is_err());
+        self.tell(&unsaved);
+    }
+
+    fn replace(&self, path: &Path, bytes: Vec<u8>) -> io::Result<Metadata> {
+        let mut unsaved = self.unsaved();
+        let written = replace(path, &bytes);
+        if written.is_ok() {
+            unsaved.remove(path);
+        } else {
+            unsaved.insert(path.to_owned(), bytes);
+        }
+        self.tell(&unsaved);
+        written
+    }
+
+    /// Another program has written the file since.
+    fn forget(&self, path: &Path) {
+        let mut unsaved = self.unsaved();
+        unsaved.remove(path);
+        self.tell(&unsaved);
+    }
+
+    fn tell(&self, unsaved: &BTreeMap<PathBuf, Vec<u8>>) {
+        let is_unsaved = !unsaved.is_empty();
+        self.0.health.send_if_modified(|health| {
+            std::mem::replace(&mut health.is_unsaved, is_unsaved) != is_unsaved
+        });
+    }
+
+    fn damaged(&self) {
+        self.0.health.send_modify(|health| health.damaged += 1);
+    }
+
+    fn unsaved(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Vec<u8>>> {
+        // Nothing that could panic leaves it half changed.
+        self.0
+            .unsaved
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Folder").field(&self.0.path).finish()
+    }
+}
+
+impl PartialEq for Folder {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.path == other.0.path
+    }
+}
+
+impl Eq for Folder {}
+
+impl From<&Folder> for Folder {
+    fn from(folder: &Folder) -> Self {
+        folder.clone()
+    }
+}
+
+impl From<&Path> for Folder {
+    fn from(path: &Path) -> Self {
+        Self::new(path)
+    }
+}
 
 /// One value and its file, JSON, readable by the phone's user only.
 ///
@@ -18,8 +133,14 @@ const MAX_BYTES: u64 = 256 * 1024;
 #[derive(Debug)]
 pub struct Store<T> {
     /// `None`: nothing is kept.
-    path: Option<PathBuf>,
+    place: Option<Place>,
     inner: Mutex<Inner<T>>,
+}
+
+#[derive(Debug)]
+struct Place {
+    folder: Folder,
+    path: PathBuf,
 }
 
 #[derive(Debug)]
@@ -51,7 +172,7 @@ impl<T: Default> Default for Store<T> {
     /// Keeps nothing across a restart.
     fn default() -> Self {
         Self {
-            path: None,
+            place: None,
             inner: Mutex::new(Inner {
                 value: T::default(),
                 seen: None,
@@ -61,12 +182,13 @@ impl<T: Default> Default for Store<T> {
 }
 
 impl<T: Clone + Default + PartialEq + Serialize + DeserializeOwned> Store<T> {
-    /// Reads `path`. Never fails: a file that is missing or of no use gives the defaults, and the log says why.
-    pub fn open(path: impl Into<PathBuf>) -> Self {
-        let path = path.into();
-        let (value, seen) = load(&path);
+    /// Reads the file. Never fails: one that is missing or of no use gives the defaults; log and [`Health`] say so.
+    pub fn open(folder: impl Into<Folder>, file: &str) -> Self {
+        let folder = folder.into();
+        let path = folder.path().join(file);
+        let (value, seen) = load(&folder, &path);
         Self {
-            path: Some(path),
+            place: Some(Place { folder, path }),
             inner: Mutex::new(Inner { value, seen }),
         }
     }
@@ -77,7 +199,7 @@ impl<T: Clone + Default + PartialEq + Serialize + DeserializeOwned> Store<T> {
     }
 
     /// Changes the value and, if that made a difference, the file. The change holds in this process even if the file
-    /// cannot be written, which is the error.
+    /// cannot be written, which is the error; [`Folder::retry`] tries again.
     pub fn update(&self, change: impl FnOnce(&mut T)) -> io::Result<()> {
         let mut inner = self.lock();
         let before = inner.value.clone();
@@ -85,18 +207,18 @@ impl<T: Clone + Default + PartialEq + Serialize + DeserializeOwned> Store<T> {
         if inner.value == before {
             return Ok(());
         }
-        let Some(path) = &self.path else {
+        let Some(Place { folder, path }) = &self.place else {
             return Ok(());
         };
         let bytes = serde_json::to_vec_pretty(&inner.value).map_err(io::Error::other)?;
-        let data = replace(path, &bytes)?;
+        let data = folder.replace(path, bytes)?;
         inner.seen = Some(Stamp::from(&data));
         Ok(())
     }
 
     /// Reads the file again if another program has replaced or removed it. Whether the value is another one now.
     pub fn reread(&self) -> bool {
-        let Some(path) = &self.path else {
+        let Some(Place { folder, path }) = &self.place else {
             return false;
         };
         let mut inner = self.lock();
@@ -104,9 +226,12 @@ impl<T: Clone + Default + PartialEq + Serialize + DeserializeOwned> Store<T> {
         if stamp == inner.seen {
             return false;
         }
-        let (value, seen) = load(path);
+        let (value, seen) = load(folder, path);
         inner.seen = seen;
         let changed = inner.value != value;
+        if changed {
+            folder.forget(path);
+        }
         inner.value = value;
         changed
     }
@@ -117,12 +242,13 @@ impl<T: Clone + Default + PartialEq + Serialize + DeserializeOwned> Store<T> {
     }
 }
 
-fn load<T: Default + DeserializeOwned>(path: &Path) -> (T, Option<Stamp>) {
+fn load<T: Default + DeserializeOwned>(folder: &Folder, path: &Path) -> (T, Option<Stamp>) {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) => {
             if error.kind() != io::ErrorKind::NotFound {
                 tracing::error!(file = %path.display(), %error, "a state file cannot be read; the phone starts without it");
+                folder.damaged();
             }
             return (T::default(), None);
         }
@@ -145,6 +271,7 @@ fn load<T: Default + DeserializeOwned>(path: &Path) -> (T, Option<Stamp>) {
     };
     let aside = path.with_added_extension("corrupt");
     let kept = std::fs::rename(path, &aside);
+    folder.damaged();
     tracing::error!(
         file = %path.display(), trouble, aside = %aside.display(), kept = kept.is_ok(),
         "a state file is of no use; it is kept aside and the phone starts with the defaults"
@@ -183,24 +310,60 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<Metadata> {
 /// Less than this is full: what the phone keeps has to fit twice, because a file is written beside the old one.
 const ROOM: u64 = 32 * 1024;
 
-/// Whether anything can be written into `folder`; without writing, which would wear the card out.
-pub fn room(folder: &Path) -> io::Result<()> {
-    let found = rustix::fs::statvfs(folder)?;
+/// Why nothing can be kept in a folder.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoRoom {
+    /// Its file system has no disk.
+    #[error("{}: it lies in memory, so nothing is kept across a restart: is its partition there, and mounted?", .0.display())]
+    InMemory(PathBuf),
+    /// It is full, read-only or missing.
+    #[error("{}: {error}", folder.display())]
+    Io {
+        /// Which.
+        folder: PathBuf,
+        /// The system's words.
+        error: io::Error,
+    },
+}
+
+/// statfs(2).
+const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
+
+/// Whether anything can be written into `folder`, and stays there; without writing, which would wear the card out.
+///
+/// Whoever puts it among temporary files, as tests and the demonstration do, wants it to go. An overlay is believed to
+/// lie over a disk: the system does not tell.
+pub fn room(folder: &Path) -> Result<(), NoRoom> {
+    let error = |error| NoRoom::Io {
+        folder: folder.to_owned(),
+        error,
+    };
+    let found = rustix::fs::statvfs(folder).map_err(|e| error(e.into()))?;
     if found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
-        return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        return Err(error(io::ErrorKind::ReadOnlyFilesystem.into()));
     }
     if found.f_bavail.saturating_mul(found.f_frsize) < ROOM {
-        return Err(io::ErrorKind::StorageFull.into());
+        return Err(error(io::ErrorKind::StorageFull.into()));
+    }
+    // The width of the number differs from processor to processor.
+    let kind = rustix::fs::statfs(folder)
+        .map_err(|e| error(e.into()))?
+        .f_type as u32;
+    if IN_MEMORY.contains(&kind) && !folder.starts_with(std::env::temp_dir()) {
+        return Err(NoRoom::InMemory(folder.to_owned()));
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Store;
+    use super::{Folder, Health, NoRoom, Store};
     use serde::{Deserialize, Serialize};
     use std::fs;
+    use std::io::ErrorKind;
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
     #[serde(default)]
@@ -213,15 +376,21 @@ mod tests {
         move |kept| word.clone_into(&mut kept.word)
     }
 
+    const FILE: &str = "state.json";
+
+    fn open(folder: &tempfile::TempDir) -> Store<Kept> {
+        Store::open(folder.path(), FILE)
+    }
+
     #[test]
     fn what_is_kept_is_there_after_a_restart_and_for_the_phones_user_only() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("state.json");
-        let store = Store::<Kept>::open(&path);
+        let store = open(&folder);
         assert_eq!(store.value(), Kept::default());
         assert!(!path.exists(), "nothing to keep yet");
         store.update(word("secret")).expect("written");
-        assert_eq!(Store::<Kept>::open(&path).value().word, "secret");
+        assert_eq!(open(&folder).value().word, "secret");
         let mode = fs::metadata(&path).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let names = fs::read_dir(folder.path()).expect("a folder").count();
@@ -232,9 +401,19 @@ mod tests {
     fn there_is_room_or_it_is_said_why_not() {
         let folder = tempfile::tempdir().expect("a folder");
         super::room(folder.path()).expect("room");
-        let error = super::room(std::path::Path::new("/proc")).expect_err("no disk");
-        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+        let full = |error: &NoRoom| matches!(error, NoRoom::Io { error, .. } if error.kind() == ErrorKind::StorageFull);
+        let error = super::room(Path::new("/proc")).expect_err("no disk");
+        assert!(full(&error), "{error}");
         super::room(&folder.path().join("missing")).expect_err("no folder");
+    }
+
+    /// A phone without its state partition writes into memory without an error, and is logged out by each restart.
+    #[test]
+    fn a_folder_in_memory_is_no_place_to_keep_anything() {
+        let folder = tempfile::tempdir_in("/dev/shm").expect("a folder in memory");
+        let error = super::room(folder.path()).expect_err("nothing stays");
+        assert!(matches!(error, NoRoom::InMemory(_)), "{error}");
+        assert!(error.to_string().contains("across a restart"), "{error}");
     }
 
     #[test]
@@ -243,12 +422,23 @@ mod tests {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("state.json");
             fs::write(&path, content).expect("written");
-            let store = Store::<Kept>::open(&path);
+            let store = open(&folder);
             assert_eq!(store.value(), Kept::default(), "{content:?}");
+            assert_eq!(
+                store
+                    .place
+                    .as_ref()
+                    .expect("kept")
+                    .folder
+                    .health()
+                    .borrow()
+                    .damaged,
+                1
+            );
             let aside = folder.path().join("state.json.corrupt");
             assert_eq!(fs::read_to_string(aside).expect("kept"), content);
             store.update(word("new")).expect("written");
-            assert_eq!(Store::<Kept>::open(&path).value().word, "new");
+            assert_eq!(open(&folder).value().word, "new");
         }
     }
 
@@ -261,23 +451,75 @@ mod tests {
             word: "a".to_owned(),
             count: 0,
         };
-        assert_eq!(Store::<Kept>::open(&path).value(), expected);
+        assert_eq!(open(&folder).value(), expected);
     }
 
     #[test]
     fn a_change_holds_although_it_cannot_be_written() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("missing").join("state.json");
-        let store = Store::<Kept>::open(path);
+        let store = Store::<Kept>::open(&*folder.path().join("missing"), FILE);
         assert!(store.update(word("kept")).is_err());
         assert_eq!(store.value().word, "kept");
+    }
+
+    /// There is room, and yet it fails: told, tried again, and taken back when it works.
+    #[test]
+    fn what_could_not_be_written_is_written_later() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = Folder::new(dir.path());
+        let is_unsaved = || folder.health().borrow().is_unsaved;
+        let (store, other) = (
+            Store::<Kept>::open(&folder, FILE),
+            Store::<Kept>::open(&folder, "other.json"),
+        );
+        store.update(word("before")).expect("written");
+        let beside = dir.path().join("state.json.new");
+        std::os::unix::fs::symlink("/dev/full", &beside).expect("a link");
+        let error = store.update(word("after")).expect_err("not written");
+        assert_eq!(error.kind(), ErrorKind::StorageFull);
+        super::room(dir.path()).expect("it is not seen beforehand");
+        other.update(word("other")).expect("written");
+        folder.retry();
+        assert!(is_unsaved(), "the other file makes no difference");
+        assert_eq!(open(&dir).value().word, "before");
+        fs::remove_file(&beside).expect("mended");
+        folder.retry();
+        assert_eq!(*folder.health().borrow(), Health::default());
+        assert_eq!(open(&dir).value().word, "after");
+        assert!(!store.reread(), "it is the same value");
+        // By the next change instead.
+        std::os::unix::fs::symlink("/dev/full", &beside).expect("a link");
+        store.update(word("again")).expect_err("not written");
+        fs::remove_file(&beside).expect("mended");
+        store.update(word("at last")).expect("written");
+        assert!(!is_unsaved());
+        assert!(
+            !format!("{store:?} {folder:?}").contains("[97"),
+            "bytes are shown"
+        );
+    }
+
+    #[test]
+    fn another_programs_file_is_not_replaced_by_what_could_not_be_written() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = Folder::new(dir.path());
+        let store = Store::<Kept>::open(&folder, FILE);
+        let beside = dir.path().join("state.json.new");
+        std::os::unix::fs::symlink("/dev/full", &beside).expect("a link");
+        store.update(word("ours")).expect_err("not written");
+        fs::remove_file(&beside).expect("mended");
+        open(&dir).update(word("theirs")).expect("written");
+        assert!(store.reread());
+        folder.retry();
+        assert_eq!(open(&dir).value().word, "theirs");
+        assert!(!folder.health().borrow().is_unsaved);
     }
 
     #[test]
     fn what_another_program_writes_is_noticed_and_our_own_writing_is_not() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("state.json");
-        let (ours, theirs) = (Store::<Kept>::open(&path), Store::<Kept>::open(&path));
+        let (ours, theirs) = (open(&folder), open(&folder));
         ours.update(word("ours")).expect("written");
         assert!(!ours.reread());
         assert!(theirs.reread());
@@ -293,7 +535,7 @@ mod tests {
     fn an_unchanged_value_is_not_written_again() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("state.json");
-        let store = Store::<Kept>::open(&path);
+        let store = open(&folder);
         store.update(word("same")).expect("written");
         fs::remove_file(&path).expect("removed");
         store.update(word("same")).expect("nothing to do");

@@ -201,7 +201,7 @@ async fn a_login_is_looked_at_with_its_host() {
     let checked = async |id: &str| {
         let login = LoginConfig {
             client_id: id.to_owned(),
-            state_dir: Some(folder.path().to_owned()),
+            state: Some(folder.path().into()),
             ..LoginConfig::default()
         };
         let login = Login::open(&config(&local), &login).expect("a login");

@@ -1,9 +1,8 @@
 //! What the connection remembers across restarts, beside the login: its JID resource and the stations people chose.
 
 use super::id::{StationId, UserId};
-use crate::device::store::Store;
+use crate::device::store::{Folder, Store};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 use std::sync::Arc;
 
 /// File of the state folder.
@@ -34,10 +33,10 @@ struct Choice {
 }
 
 impl Memory {
-    /// Remembers in `dir`, the state folder. Writes nothing yet.
-    pub fn open(dir: &Path) -> Self {
+    /// Remembers in the state folder. Writes nothing yet.
+    pub fn open(folder: impl Into<Folder>) -> Self {
         Self {
-            store: Arc::new(Store::open(dir.join(FILE))),
+            store: Arc::new(Store::open(folder, FILE)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! `GET /status` and `GET /calls`.
 
+use crate::audio::StreamCounters;
 use crate::device::Private;
 use crate::genesys::id::{ConversationId, SessionId, StationId, UserId};
 use crate::genesys::model::{CallState, Direction, RecordingState};
@@ -173,20 +174,28 @@ pub struct MediaStatus {
     pub jitter_ms: f64,
     pub loss_percent: f64,
     pub mos: f64,
+    /// The jitter buffer's delay now, on average so far, and as it is wanted.
     pub jitter_buffer_ms: f32,
+    pub jitter_buffer_mean_ms: f32,
+    pub jitter_buffer_target_ms: f32,
     /// Packets received and sent so far.
     pub packets_received: u64,
     pub packets_sent: u64,
+    /// Came too late to be played, and never came.
+    pub packets_late: u64,
+    pub packets_lost: u64,
     /// Made up because packets were late or lost, milliseconds of sound so far.
     pub concealed_ms: u64,
+    /// Put in or taken out to change the delay, milliseconds of sound so far.
+    pub stretched_ms: u64,
     /// Answer made until ICE and DTLS were up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<u64>,
 }
 
 impl MediaStatus {
-    /// From the peer's statistics, the jitter buffer's delay (ms) and what it concealed (48 kHz samples).
-    pub fn new(statistics: &Statistics, jitter_buffer_ms: f32, concealed_samples: u64) -> Self {
+    /// From the peer's statistics and the jitter buffer's.
+    pub fn new(statistics: &Statistics, counters: &StreamCounters) -> Self {
         let received = statistics.packets_received as f64;
         let lost = statistics.packets_lost.max(0) as f64;
         Self {
@@ -199,15 +208,62 @@ impl MediaStatus {
                 0.0
             },
             mos: mos(statistics),
-            jitter_buffer_ms,
+            jitter_buffer_ms: counters.delay_ms,
+            jitter_buffer_mean_ms: counters.mean_delay_ms,
+            jitter_buffer_target_ms: counters.target_ms,
             packets_received: statistics.packets_received,
             packets_sent: statistics.packets_sent,
-            concealed_ms: concealed_samples / 48,
+            packets_late: counters.late,
+            packets_lost: counters.lost,
+            concealed_ms: counters.concealed_samples / SAMPLES_PER_MS,
+            stretched_ms: counters.stretched_samples / SAMPLES_PER_MS,
             connect_ms: statistics.connect_time.map(|time| time.as_millis() as u64),
         }
     }
 }
 
+/// The pipeline's clock, kHz.
+const SAMPLES_PER_MS: u64 = 48;
+
 fn tenths(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    /// What is measured and not told helps nobody whose call sounds bad.
+    #[test]
+    fn the_jitter_buffers_statistics_are_told_and_described() {
+        let counters = StreamCounters {
+            late: 1,
+            lost: 2,
+            concealed_samples: 3 * SAMPLES_PER_MS,
+            stretched_samples: 4 * SAMPLES_PER_MS,
+            delay_ms: 5.0,
+            mean_delay_ms: 6.0,
+            target_ms: 7.0,
+            ..StreamCounters::default()
+        };
+        let media = MediaStatus::new(&Statistics::default(), &counters);
+        let media = serde_json::to_value(media).unwrap();
+        let openapi: Value = serde_json::from_str(include_str!("openapi.json")).unwrap();
+        let described = &openapi["components"]["schemas"]["Media"]["properties"];
+        for (name, value) in [
+            ("packetsLate", 1.0),
+            ("packetsLost", 2.0),
+            ("concealedMs", 3.0),
+            ("stretchedMs", 4.0),
+            ("jitterBufferMs", 5.0),
+            ("jitterBufferMeanMs", 6.0),
+            ("jitterBufferTargetMs", 7.0),
+        ] {
+            assert_eq!(media[name].as_f64(), Some(value), "{name}");
+        }
+        for name in media.as_object().unwrap().keys() {
+            assert!(described[name].is_object(), "{name} is not described");
+        }
+    }
 }

@@ -170,6 +170,10 @@ pub enum Notice {
     ClockUnset,
     /// The state partition is full or cannot be written.
     StateTrouble,
+    /// There is no state partition.
+    StateInMemory,
+    /// What was kept could not be read. Told until somebody has seen it.
+    StateDamaged,
     Updating {
         percent: u8,
     },
@@ -191,8 +195,10 @@ pub enum NoticeArea {
     Sound,
     /// Keys, hook switch and lamps.
     Keys,
-    /// What is kept across a restart.
+    /// What is to be kept across a restart.
     State,
+    /// What was kept before it.
+    Kept,
     /// Updates of the phone.
     Update,
 }
@@ -217,7 +223,8 @@ impl Notice {
                 NoticeArea::Sound
             }
             Self::KeysTrouble => NoticeArea::Keys,
-            Self::StateTrouble => NoticeArea::State,
+            Self::StateTrouble | Self::StateInMemory => NoticeArea::State,
+            Self::StateDamaged => NoticeArea::Kept,
             Self::Updating { .. }
             | Self::UpdateWaiting
             | Self::UpdateFailed { .. }
@@ -235,9 +242,11 @@ impl Notice {
     pub(super) fn importance(&self) -> u8 {
         match self {
             // Without keys the user can do nothing else either.
-            Self::KeysTrouble => 11,
+            Self::KeysTrouble => 12,
+            // It is the reason why somebody has to log in, and goes when it was seen.
+            Self::StateDamaged => 11,
             Self::LoginNeeded => 10,
-            Self::StateTrouble => 9,
+            Self::StateTrouble | Self::StateInMemory => 9,
             Self::TlsTrouble | Self::ClockUnset => 8,
             Self::CloudUnreachable | Self::NoNetwork => 7,
             Self::SoundMissing { .. } => 6,
@@ -266,7 +275,8 @@ pub enum Output {
     },
     /// To the audio thread, as it is.
     Audio(AudioCommand),
-    /// Which way the sound goes from now on; `runtime` knows its device. Said before the first sound on it.
+    /// Which way the sound goes from now on; `runtime` knows its device. Said before the first sound on it, and
+    /// its volume after it.
     Path(AudioPath),
     /// Which session the microphone goes to; `runtime` knows its stream.
     Talk(Option<SessionId>),

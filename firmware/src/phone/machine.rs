@@ -6,6 +6,7 @@ use super::io::{Input, Login, Notice, Output, StationEntry};
 use super::list::List;
 use super::outcomes::Asked;
 use super::outputs::Shown;
+use super::screen::Front;
 use super::settings::{AudioPath, AudioSettings, PhoneConfig, Volumes};
 use super::strings::{ENGLISH, Strings};
 use super::timer::{Timer, Timers, after};
@@ -224,6 +225,9 @@ impl Phone {
             if matches!(event, HalEvent::Key { key: Key::Back, .. }) {
                 return;
             }
+        }
+        if is_touch && matches!(self.front(), Front::Idle) {
+            self.notice_seen();
         }
         match event {
             HalEvent::Hook(state) => self.hook_moved(now, state),

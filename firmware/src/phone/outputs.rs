@@ -97,7 +97,8 @@ impl Phone {
         if old.path != new.path {
             self.outputs.push_back(Output::Path(new.path));
         }
-        if old.volume != new.volume {
+        // Each path has its own, be it the same: the sound card may have an element for each.
+        if old.path != new.path || old.volume != new.volume {
             self.say(AudioCommand::Volume(new.volume.unwrap_or_default()));
         }
         if old.ring_volume != new.ring_volume {

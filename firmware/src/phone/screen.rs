@@ -311,6 +311,14 @@ impl Phone {
         self.notices.iter().max_by_key(|notice| notice.importance())
     }
 
+    /// Somebody stands before the idle screen. Of what is over already, the notice has told.
+    pub(super) fn notice_seen(&mut self) {
+        if self.trouble_in_front() == Some(&Notice::StateDamaged) {
+            self.notices
+                .retain(|notice| *notice != Notice::StateDamaged);
+        }
+    }
+
     /// The chosen row in the big line, those after it below.
     fn list_screen(&self, list: List) -> Screen {
         let words = self.words;

@@ -190,6 +190,8 @@ struct Notices {
     no_network: (&'static str, &'static str),
     clock_unset: (&'static str, &'static str),
     state_trouble: (&'static str, &'static str),
+    state_in_memory: (&'static str, &'static str),
+    state_damaged: (&'static str, &'static str),
     updating: (&'static str, &'static str),
     update_waiting: (&'static str, &'static str),
     update_failed: (&'static str, &'static str),
@@ -369,7 +371,9 @@ pub(super) static ENGLISH: Strings = Strings {
         keys_trouble: ("Keys do not work", "Trying again; run offhook check"),
         no_network: ("No network", "Check the cable; no address yet"),
         clock_unset: ("Time not known", "Waiting for it from the network"),
-        state_trouble: ("Nothing is kept", "The card is full or read-only"),
+        state_trouble: ("Nothing is kept", "Card full, read-only or broken"),
+        state_in_memory: ("Nothing is kept", "The card's state part is missing"),
+        state_damaged: ("Memory damaged", "Starts afresh; old file is kept"),
         updating: ("Updating", "You can make calls; done: "),
         update_waiting: ("Update ready", "Restarts when nobody calls"),
         update_failed: ("No update", ""),
@@ -400,6 +404,8 @@ impl Strings {
             Notice::NoNetwork => (words.no_network, ""),
             Notice::ClockUnset => (words.clock_unset, ""),
             Notice::StateTrouble => (words.state_trouble, ""),
+            Notice::StateInMemory => (words.state_in_memory, ""),
+            Notice::StateDamaged => (words.state_damaged, ""),
             Notice::Updating { percent } => {
                 percents = format!("{percent} %");
                 (words.updating, percents.as_str())

@@ -1,19 +1,23 @@
 //! The sound card's own volumes: set beside the event loop, because a driver may take its time.
 
 use super::Wake;
-use super::sound::SoundEvent;
+use super::sound::{PATHS, SoundEvent};
 use crate::phone::AudioPath;
 use offhook_board::{AudioPath as BoardPath, MixerElement};
-use offhook_hal::audio::{Direction, MixerControl};
+use offhook_hal::audio::{Direction, MixerControl, MixerError, PlaybackSpec};
 use std::sync::mpsc::{Sender, channel};
 use tokio::sync::mpsc;
 
 /// How far the microphone's own amplifier is opened: halfway between the board's bounds.
 const CAPTURE_PERCENT: u8 = 50;
+/// While the phone rings, its own ring volume does the rest.
+const RING_PERCENT: u8 = 100;
 
 /// One path's elements.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct PathLevels {
+    /// What it plays to; paths with the same are heard at each other's elements.
+    device: PlaybackSpec,
     playback: Option<MixerControl>,
     capture: Option<MixerControl>,
 }
@@ -32,25 +36,40 @@ impl PathLevels {
             })
         };
         Self {
+            device: path.playback.clone(),
             playback: control(&path.playback_volume, Direction::Playback),
             capture: control(&path.capture_gain, Direction::Capture),
         }
+    }
+
+    /// The phone regulates the volume itself.
+    pub fn give_up(&mut self) {
+        (self.playback, self.capture) = (None, None);
     }
 }
 
 /// All paths' elements, and the thread that sets them, in order.
 pub(super) struct Levels {
-    paths: [PathLevels; 3],
+    paths: [PathLevels; PATHS.len()],
     worker: Sender<(AudioPath, MixerControl, u8)>,
 }
 
 impl Levels {
     /// Starts the thread; it ends when this is dropped.
-    pub fn new(paths: [PathLevels; 3], wake: mpsc::Sender<Wake>) -> Self {
+    pub fn new(paths: [PathLevels; PATHS.len()], wake: mpsc::Sender<Wake>) -> Self {
+        Self::set_by(MixerControl::set, paths, wake)
+    }
+
+    /// `set` writes to the card.
+    pub fn set_by(
+        set: impl Fn(&MixerControl, u8) -> Result<(), MixerError> + Send + 'static,
+        paths: [PathLevels; PATHS.len()],
+        wake: mpsc::Sender<Wake>,
+    ) -> Self {
         let (worker, work) = channel::<(AudioPath, MixerControl, u8)>();
         std::thread::spawn(move || {
             while let Ok((path, control, percent)) = work.recv() {
-                if let Err(error) = control.set(percent) {
+                if let Err(error) = set(&control, percent) {
                     tracing::warn!(%error, "the phone regulates the volume itself");
                     // The phone is stopping.
                     let _ = wake.blocking_send(Wake::Sound(SoundEvent::NoMixer(path)));
@@ -60,8 +79,9 @@ impl Levels {
         Self { paths, worker }
     }
 
-    /// The path is taken: its microphone's gain is set.
+    /// The path is taken: nothing is heard at another's element, and its microphone's gain is set.
     pub fn open(&self, path: AudioPath) {
+        self.close_others(path);
         self.set(
             path,
             self.paths[path as usize].capture.as_ref(),
@@ -71,6 +91,7 @@ impl Levels {
 
     /// Sets the path's volume; what is left for the phone to do, percent.
     pub fn volume(&self, path: AudioPath, percent: u8) -> u8 {
+        self.close_others(path);
         match &self.paths[path as usize].playback {
             None => percent,
             control => {
@@ -81,9 +102,39 @@ impl Levels {
         }
     }
 
+    /// The phone rings on the path's device: aloud, if the loudspeaker is on it too, because nobody has a handset at
+    /// the ear. How loud is the phone's own to do: the ear's volume is none of the ring's.
+    pub fn ring(&self, path: AudioPath) {
+        let speaker = &self.paths[AudioPath::Speaker as usize];
+        let is_here = speaker.device == self.paths[path as usize].device;
+        let path = if is_here && speaker.playback.is_some() {
+            AudioPath::Speaker
+        } else {
+            path
+        };
+        self.close_others(path);
+        let control = self.paths[path as usize].playback.as_ref();
+        self.set(path, control, RING_PERCENT);
+    }
+
     /// The path's elements cannot be set; they are not tried again.
     pub fn give_up(&mut self, path: AudioPath) {
-        self.paths[path as usize] = PathLevels::default();
+        self.paths[path as usize].give_up();
+    }
+
+    /// Mutes what else is heard of the path's device. One element may serve several paths.
+    fn close_others(&self, path: AudioPath) {
+        let here = &self.paths[path as usize];
+        for other in PATHS {
+            let there = &self.paths[other as usize];
+            let is_own = match (&there.playback, &here.playback) {
+                (Some(there), Some(here)) => there.is_same_element(here),
+                _ => false,
+            };
+            if other != path && there.device == here.device && !is_own {
+                self.set(other, there.playback.as_ref(), 0);
+            }
+        }
     }
 
     fn set(&self, path: AudioPath, control: Option<&MixerControl>, percent: u8) {
@@ -98,27 +149,100 @@ impl Levels {
 mod tests {
     use super::*;
 
+    /// As on the board with a WM8960: handset and speaker are one device with an element each, the headset is another.
+    fn paths() -> [PathLevels; PATHS.len()] {
+        let audio = offhook_board::Board::builtin("rpi-4b").unwrap().audio;
+        let paths = [Some(audio.handset), audio.speaker, audio.headset];
+        paths.map(|path| PathLevels::of(&path.unwrap()))
+    }
+
+    /// What `act` writes to the card, in order.
+    fn written(act: impl FnOnce(&mut Levels)) -> Vec<(String, u8)> {
+        let (card, written) = channel();
+        let (wake, _woken) = mpsc::channel(8);
+        let set = move |control: &MixerControl, percent| {
+            let _ = card.send((control.element.to_string(), percent));
+            Ok(())
+        };
+        let mut levels = Levels::set_by(set, paths(), wake);
+        act(&mut levels);
+        drop(levels);
+        written.into_iter().collect()
+    }
+
+    fn expect(act: impl FnOnce(&mut Levels), expected: &[(&str, u8)]) {
+        let written = written(act);
+        let written: Vec<_> = written.iter().map(|(e, p)| (e.as_str(), *p)).collect();
+        assert_eq!(written, expected);
+    }
+
+    /// With the path's own element set alone, what a caller says at the ear is heard in the room, and the other way round.
+    #[test]
+    fn what_else_is_on_the_device_is_muted_before_the_path_is_heard() {
+        let (ear, desk) = ("Headphone", "Speaker");
+        expect(
+            |levels| levels.open(AudioPath::Handset),
+            &[(desk, 0), ("Capture", 50)],
+        );
+        expect(
+            |levels| assert_eq!(levels.volume(AudioPath::Handset, 70), 100),
+            &[(desk, 0), (ear, 70)],
+        );
+        expect(
+            |levels| assert_eq!(levels.volume(AudioPath::Speaker, 60), 100),
+            &[(ear, 0), (desk, 60)],
+        );
+        let headset = |levels: &mut Levels| assert_eq!(levels.volume(AudioPath::Headset, 40), 40);
+        expect(headset, &[]);
+    }
+
+    #[test]
+    fn one_element_of_two_paths_is_not_muted_by_itself() {
+        expect(
+            |levels| {
+                // A board without a speaker, whose key uses the handset.
+                levels.paths[AudioPath::Speaker as usize] = levels.paths[0].clone();
+                levels.volume(AudioPath::Speaker, 60);
+                levels.ring(AudioPath::Handset);
+            },
+            &[("Headphone", 60), ("Headphone", 100)],
+        );
+    }
+
+    #[test]
+    fn it_rings_aloud_if_the_loudspeaker_is_on_the_device() {
+        for path in [AudioPath::Handset, AudioPath::Speaker] {
+            expect(
+                |levels| levels.ring(path),
+                &[("Headphone", 0), ("Speaker", 100)],
+            );
+        }
+        expect(|levels| levels.ring(AudioPath::Headset), &[]);
+        let without = |levels: &mut Levels| {
+            levels.give_up(AudioPath::Speaker);
+            levels.ring(AudioPath::Handset);
+        };
+        expect(without, &[("Headphone", 100)]);
+    }
+
     #[tokio::test]
     async fn the_card_regulates_until_it_fails() {
-        let board = include_str!("../../../board/boards/rpi-4b.toml");
-        // No card has this name.
-        let board = board.replace("hw:CARD=wm8960soundcard\"", "hw:CARD=none\"");
-        let board = offhook_board::Board::parse(&board, "test").unwrap();
         let (wake, mut woken) = mpsc::channel(8);
-        let speaker = board.audio.speaker.as_ref().unwrap();
-        let paths = [
-            &board.audio.handset,
-            speaker,
-            board.audio.headset.as_ref().unwrap(),
-        ];
-        let mut levels = Levels::new(paths.map(PathLevels::of), wake);
-        assert_eq!(levels.volume(AudioPath::Headset, 40), 40, "has no element");
+        let mut paths = paths();
+        for control in paths.iter_mut().filter_map(|path| path.playback.as_mut()) {
+            // No card has this name.
+            control.card = "hw:CARD=none".into();
+        }
+        let mut levels = Levels::new(paths, wake);
         assert_eq!(levels.volume(AudioPath::Speaker, 40), 100);
-        assert!(matches!(
-            woken.recv().await,
-            Some(Wake::Sound(SoundEvent::NoMixer(AudioPath::Speaker)))
-        ));
-        levels.give_up(AudioPath::Speaker);
+        for path in [AudioPath::Handset, AudioPath::Speaker] {
+            let event = woken.recv().await;
+            assert!(
+                matches!(event, Some(Wake::Sound(SoundEvent::NoMixer(failed))) if failed == path),
+                "{event:?}"
+            );
+            levels.give_up(path);
+        }
         assert_eq!(levels.volume(AudioPath::Speaker, 40), 40);
         assert_eq!(levels.volume(AudioPath::Handset, 0), 0);
     }

@@ -19,7 +19,8 @@ use tokio::sync::mpsc;
 const RETRY: Duration = Duration::from_secs(3);
 
 /// In the order of the pipeline's paths.
-const PATHS: [AudioPath; 3] = [AudioPath::Handset, AudioPath::Speaker, AudioPath::Headset];
+pub(super) const PATHS: [AudioPath; 3] =
+    [AudioPath::Handset, AudioPath::Speaker, AudioPath::Headset];
 
 /// From the tasks and the audio thread.
 pub(super) enum SoundEvent {
@@ -68,6 +69,10 @@ pub(super) struct Sound {
     /// On boards that have one.
     ringer: Option<RingDevice>,
     ringing: bool,
+    /// Ringing, and not on the ringer's own device.
+    rings_here: bool,
+    /// More than the ring is heard.
+    listening: bool,
     /// Of the present path, percent.
     volume: u8,
     wake: mpsc::Sender<Wake>,
@@ -120,11 +125,11 @@ impl Sound {
         // Devices of the configuration's own are not the ones the board's mixer belongs to.
         let own = config.audio.capture_spec().is_some() || config.audio.playback_spec().is_some();
         let elements = PATHS.map(|path| {
+            let mut elements = PathLevels::of(path_of(board, path));
             if own {
-                PathLevels::default()
-            } else {
-                PathLevels::of(path_of(board, path))
+                elements.give_up();
             }
+            elements
         });
         let levels = Levels::new(elements, wake.clone());
         levels.open(AudioPath::Handset);
@@ -137,6 +142,8 @@ impl Sound {
                 levels,
                 ringer,
                 ringing: false,
+                rings_here: false,
+                listening: false,
                 volume: EngineConfig::default().volume_percent,
                 wake,
             },
@@ -177,7 +184,7 @@ impl Sound {
         self.paths[self.path as usize] == self.paths[path as usize]
     }
 
-    /// Takes another path; the device changes only if the path has another one.
+    /// Takes another path; the device changes only if the path has another one. The path's volume is told after it.
     pub fn switch(&mut self, path: AudioPath) {
         self.path = path;
         self.send(AudioCommand::Path(match path {
@@ -186,7 +193,6 @@ impl Sound {
             AudioPath::Headset => SoundPath::Headset,
         }));
         self.levels.open(path);
-        self.set_volume(self.volume);
         self.state = match std::mem::replace(&mut self.state, State::Stopped) {
             State::Running(thread, left) if !self.is_here(left) => {
                 self.open_device(None);
@@ -196,18 +202,32 @@ impl Sound {
         };
     }
 
-    /// By the sound card, or else by the phone.
-    fn set_volume(&mut self, percent: u8) {
-        self.volume = percent;
-        let rest = self.levels.volume(self.path, percent);
-        self.tell_thread(AudioCommand::Volume(rest));
+    /// By the sound card, or else by the phone. While it only rings, the card's elements are the ring's; beside a call
+    /// they are the ear's, because a ring that drives them would shout into it.
+    fn set_levels(&mut self) {
+        if self.rings_here && !self.listening {
+            self.levels.ring(self.path);
+        } else {
+            let rest = self.levels.volume(self.path, self.volume);
+            self.tell_thread(AudioCommand::Volume(rest));
+        }
     }
 
     /// To the audio thread, but for what the sound card does.
     pub fn send(&mut self, command: AudioCommand) {
         match command {
-            AudioCommand::Volume(percent) => self.set_volume(percent),
+            AudioCommand::Volume(percent) => {
+                self.volume = percent;
+                self.set_levels();
+            }
             AudioCommand::Ring(on) => self.ring(on),
+            AudioCommand::Listen(on) => {
+                self.listening = on;
+                self.tell_thread(command);
+                if self.rings_here {
+                    self.set_levels();
+                }
+            }
             other => {
                 if let (Some(ringer), AudioCommand::RingVolume(_) | AudioCommand::Plan(_)) =
                     (&mut self.ringer, other)
@@ -226,7 +246,15 @@ impl Sound {
             Some(ringer) => ringer.send(AudioCommand::Ring(on)),
             None => false,
         };
-        self.tell_thread(AudioCommand::Ring(on && !elsewhere));
+        self.ring_here(on && !elsewhere);
+    }
+
+    fn ring_here(&mut self, on: bool) {
+        self.tell_thread(AudioCommand::Ring(on));
+        if self.rings_here != on {
+            self.rings_here = on;
+            self.set_levels();
+        }
     }
 
     fn tell_thread(&mut self, command: AudioCommand) {
@@ -238,7 +266,7 @@ impl Sound {
     pub fn handle(&mut self, event: SoundEvent) -> Outcome {
         if let SoundEvent::NoMixer(path) = event {
             self.levels.give_up(path);
-            self.set_volume(self.volume);
+            self.set_levels();
             return Outcome::Nothing;
         }
         if let SoundEvent::Ringer(event) = event {
@@ -246,7 +274,7 @@ impl Sound {
                 && !ringer.handle(event)
                 && self.ringing
             {
-                self.tell_thread(AudioCommand::Ring(true));
+                self.ring_here(true);
             }
             return Outcome::Nothing;
         }

@@ -4,6 +4,7 @@ use super::{Wake, sound};
 use crate::device::Private;
 use crate::device::config::Config;
 use crate::device::key;
+use crate::device::store::Folder;
 use crate::device::update::Updater;
 use crate::genesys::{
     Cloud, CloudConfig, CloudError, Login, LoginConfig, Memory, StationWish, TokenSource,
@@ -110,6 +111,7 @@ pub(super) async fn start_panel(
 
 pub(super) fn start_cloud(
     config: &Config,
+    state: &Folder,
     wake: &mpsc::Sender<Wake>,
 ) -> Result<Cloud, RuntimeError> {
     let (events, mut heard) = mpsc::channel(256);
@@ -121,8 +123,9 @@ pub(super) fn start_cloud(
             }
         }
     });
-    let cloud = cloud_config(config, Memory::open(&config.state.dir));
-    Ok(Cloud::start(&cloud, token_source(config, &cloud)?, events)?)
+    let cloud = cloud_config(config, Memory::open(state));
+    let token = token_source(config, &cloud, state)?;
+    Ok(Cloud::start(&cloud, token, events)?)
 }
 
 /// Name and devices of each audio path.
@@ -162,18 +165,22 @@ pub(super) fn dial_plan(config: &Config) -> DialPlan {
 }
 
 /// Who the phone is to the login host.
-pub fn login_config(config: &Config) -> LoginConfig {
+pub fn login_config(config: &Config, state: impl Into<Folder>) -> LoginConfig {
     LoginConfig {
         client_id: config.cloud.client_id.clone(),
         client_secret_file: path(&config.cloud.client_secret_file),
         redirect_uri: config.cloud.redirect_uri.clone(),
-        state_dir: Some(config.state.dir.clone()),
+        state: Some(state.into()),
     }
 }
 
 /// Where the access token comes from: the configured file; else a login, if there is a client for it; else a file in
 /// the state folder.
-pub fn token_source(config: &Config, cloud: &CloudConfig) -> Result<TokenSource, CloudError> {
+pub fn token_source(
+    config: &Config,
+    cloud: &CloudConfig,
+    state: impl Into<Folder>,
+) -> Result<TokenSource, CloudError> {
     if let Some(file) = path(&config.cloud.token_file) {
         return Ok(TokenSource::file(file));
     }
@@ -182,7 +189,7 @@ pub fn token_source(config: &Config, cloud: &CloudConfig) -> Result<TokenSource,
     }
     Ok(TokenSource::login(Login::open(
         cloud,
-        &login_config(config),
+        &login_config(config, state),
     )?))
 }
 

@@ -59,11 +59,7 @@ impl Runtime {
             let media = view.session_id.as_ref().and_then(|session| {
                 let (statistics, stream) = self.peers.statistics(session)?;
                 let counters = self.sound.stream(stream);
-                Some(MediaStatus::new(
-                    &statistics,
-                    counters.delay_ms,
-                    counters.concealed_samples,
-                ))
+                Some(MediaStatus::new(&statistics, &counters))
             });
             ApiCall::new(view, media)
         };
@@ -138,6 +134,35 @@ impl Runtime {
             "counter",
             "Sound made up by concealment",
             sum(|s| s.concealed_samples) / 48_000.0,
+        );
+        metric(
+            "stretched_seconds_total",
+            "counter",
+            "Sound put in or taken out to change the delay",
+            sum(|s| s.stretched_samples) / 48_000.0,
+        );
+        // Of several streams, the user hears the worst.
+        let most = |of: fn(&crate::audio::StreamCounters) -> f32| {
+            let active = streams().filter(|s| s.active);
+            f64::from(active.map(|s| of(&s)).fold(0.0, f32::max)) / 1000.0
+        };
+        metric(
+            "jitter_buffer_seconds",
+            "gauge",
+            "Delay of the jitter buffer",
+            most(|s| s.delay_ms),
+        );
+        metric(
+            "jitter_buffer_mean_seconds",
+            "gauge",
+            "Mean delay of the jitter buffer since its stream began",
+            most(|s| s.mean_delay_ms),
+        );
+        metric(
+            "jitter_buffer_target_seconds",
+            "gauge",
+            "Delay the jitter buffer aims at",
+            most(|s| s.target_ms),
         );
         metric(
             "hal_events_dropped_total",

@@ -3,6 +3,7 @@
 
 use super::{Runtime, RuntimeError, Wake};
 use crate::device::config::Config;
+use crate::device::store::Folder;
 use crate::device::update::trial::Verdict;
 use crate::device::update::{Rauc, UpdateError, UpdateState, Updater};
 use crate::genesys;
@@ -156,12 +157,13 @@ impl Waits {
 
 pub(super) fn start_updater(
     config: &Config,
+    state: &Folder,
     wake: &mpsc::Sender<Wake>,
 ) -> Result<Updater, RuntimeError> {
     let ca_file = Some(&config.cloud.ca_file).filter(|file| !file.is_empty());
     let tls = genesys::tls_config(ca_file.map(std::path::Path::new))?;
     let rauc = Rauc::new(&config.update.rauc);
-    let updater = Updater::new(rauc, &config.state.dir, tls).map_err(RuntimeError::Update)?;
+    let updater = Updater::new(rauc, state, tls).map_err(RuntimeError::Update)?;
     let (mut states, changed) = (updater.states(), wake.clone());
     tokio::spawn(async move {
         while states.changed().await.is_ok() {

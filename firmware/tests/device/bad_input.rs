@@ -1,7 +1,7 @@
 //! What is wrong around the phone is said in words, and the phone recovers when the cause goes. Read from the words to
 //! systemd, which are those of the display.
 
-use crate::process::command;
+use crate::process::{Process, command};
 use crate::service::Systemd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -96,6 +96,59 @@ fn a_full_state_partition_is_told_and_room_heals() {
     let fill = format!("/proc/{}/root{}/fill", phone.0.id(), state.display());
     std::fs::remove_file(fill).expect("removed");
     systemd.wait_for("STATUS=No connection");
+}
+
+/// Without a state partition the folder lies in memory, where writing works and nothing stays: unsaid, agents wonder why
+/// they have to log in after each restart.
+#[test]
+fn a_state_folder_in_memory_is_told() {
+    let dir = tempfile::tempdir_in("/dev/shm").expect("a folder in memory");
+    let systemd = Systemd::new(dir.path());
+    let _phone = start(&mut command(dir.path(), SILENT), dir.path());
+    systemd.wait_for("STATUS=Nothing is kept");
+}
+
+/// Left to the log, a card that fails only when it is written to is found out at the next restart. It has room.
+#[test]
+fn a_write_that_fails_is_told_and_done_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let state = dir.path().join("state");
+    std::fs::create_dir(&state).expect("a folder");
+    // Where the phone writes before it replaces the file.
+    let beside = state.join("cloud.json.new");
+    std::os::unix::fs::symlink("/dev/full", &beside).expect("a link");
+    let systemd = Systemd::new(dir.path());
+    let _phone = start(&mut command(dir.path(), SILENT), dir.path());
+    systemd.wait_for("STATUS=Nothing is kept");
+    assert!(!state.join("cloud.json").exists());
+    std::fs::remove_file(beside).expect("removed");
+    systemd.wait_for("STATUS=No connection");
+    assert!(state.join("cloud.json").exists());
+}
+
+/// Told "Please log in" only, nobody knows that there was a login and where it has gone.
+#[test]
+fn a_damaged_state_file_is_told_until_somebody_has_seen_it_and_kept_aside() {
+    const DAMAGED: &str = "{\"access_token\":";
+    let dir = tempfile::tempdir().expect("a folder");
+    let state = dir.path().join("state");
+    std::fs::create_dir(&state).expect("a folder");
+    std::fs::write(state.join("login.json"), DAMAGED).expect("written");
+    let systemd = Systemd::new(dir.path());
+    let mut command = command(dir.path(), SILENT);
+    let file = dir.path().join("offhook.toml");
+    let text = std::fs::read_to_string(&file).expect("a configuration");
+    let by_page = text.replace("token_file = \"token\"", "client_id = \"client\"");
+    std::fs::write(&file, by_page).expect("written");
+    let phone = Process::start(command.env("NOTIFY_SOCKET", dir.path().join("notify")));
+    systemd.wait_for("STATUS=Memory damaged");
+    let status = phone.request("GET", "/api/v1/status", "");
+    assert!(status.contains("\"notice\":\"Memory damaged\""), "{status}");
+    let key = "{\"key\":\"back\",\"action\":\"tap\"}";
+    phone.request("POST", "/api/v1/board/keys", key);
+    systemd.wait_for("STATUS=Please log in");
+    let aside = std::fs::read_to_string(state.join("login.json.corrupt"));
+    assert_eq!(aside.expect("kept aside"), DAMAGED);
 }
 
 /// A server that shakes hands, and then has nothing to say. Its certificate is not valid before 1975.

@@ -63,6 +63,13 @@ pub enum MixerError {
 }
 
 impl MixerControl {
+    /// Whether both set the same thing of the same card, over whatever range.
+    #[must_use]
+    pub fn is_same_element(&self, other: &Self) -> bool {
+        (&self.card, &self.element, self.direction)
+            == (&other.card, &other.element, other.direction)
+    }
+
     /// Sets the element: 0 percent is off (its switch, or else its least), 1 to 100 percent is `min_db` to `max_db` in
     /// equal steps of dB, as near as the card can. Opens the card's mixer and closes it again: not for the audio thread.
     pub fn set(&self, percent: u8) -> Result<(), MixerError> {

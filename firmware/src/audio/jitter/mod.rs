@@ -114,6 +114,8 @@ pub struct JitterBuffer {
     noise: Option<(i64, u8)>,
     gain: Ramp,
     counters: StreamCounters,
+    /// All periods' delays so far, milliseconds, and how many they are.
+    delays: (f64, u64),
 }
 
 /// Comfort noise (RFC 3551 6, RFC 3389).
@@ -147,6 +149,7 @@ impl JitterBuffer {
             noise: None,
             gain: Ramp::new(1.0, FADE),
             counters: StreamCounters::default(),
+            delays: (0.0, 0),
         }
     }
 
@@ -161,6 +164,7 @@ impl JitterBuffer {
         self.packet_samples = ms(20);
         self.gain = Ramp::new(1.0, FADE);
         self.counters = StreamCounters::default();
+        self.delays = (0.0, 0);
     }
 
     /// The counters of the receiving side.
@@ -247,8 +251,12 @@ impl JitterBuffer {
             }
         }
         if self.state == State::Playing && !self.rests {
-            let delay = self.delay.delay(now, self.playing());
-            self.counters.delay_ms = (delay / ms(1) as f64) as f32;
+            let delay = self.delay.delay(now, self.playing()) / ms(1) as f64;
+            let (sum, periods) = &mut self.delays;
+            *sum += delay;
+            *periods += 1;
+            self.counters.delay_ms = delay as f32;
+            self.counters.mean_delay_ms = (*sum / *periods as f64) as f32;
         }
         self.counters.target_ms = (self.target() / ms(1) as f64) as f32;
         self.pcm.pop(out);

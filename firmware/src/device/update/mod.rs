@@ -10,6 +10,7 @@ pub mod trial;
 pub use error::UpdateError;
 pub use rauc::{Bundle, Rauc, Systems};
 
+use super::store::Folder;
 use bytes::Bytes;
 use futures_util::Stream;
 use parcel::Parcel;
@@ -96,7 +97,12 @@ pub struct Updater {
 
 impl Updater {
     /// Keeps its files in `folder`; `tls` says whom it trusts. The error says why HTTP cannot be set up.
-    pub fn new(rauc: Rauc, folder: &Path, tls: rustls::ClientConfig) -> Result<Self, String> {
+    pub fn new(
+        rauc: Rauc,
+        folder: impl Into<Folder>,
+        tls: rustls::ClientConfig,
+    ) -> Result<Self, String> {
+        let folder = folder.into();
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .no_proxy()
@@ -106,10 +112,10 @@ impl Updater {
             .build()
             .map_err(|error| error.to_string())?;
         // Of a download that the power cut.
-        let _ = std::fs::remove_file(folder.join("update.raucb"));
+        let _ = std::fs::remove_file(folder.path().join("update.raucb"));
         Ok(Self {
             rauc,
-            folder: folder.into(),
+            folder: folder.path().into(),
             record: Arc::new(Record::open(folder)),
             is_busy: Arc::default(),
             state: Arc::new(watch::Sender::default()),

@@ -1,9 +1,9 @@
 //! What is kept across the restart into a new system, so that it is known to be on trial.
 
-use crate::device::store::Store;
+use crate::device::store::{Folder, Store};
 use serde::{Deserialize, Serialize};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Also known to `offhook-judge.service`.
 const FILE: &str = "trial.json";
@@ -54,11 +54,11 @@ pub struct Record {
 
 impl Record {
     /// In the state folder.
-    pub fn open(folder: &Path) -> Self {
-        let path = folder.join(FILE);
+    pub fn open(folder: impl Into<Folder>) -> Self {
+        let folder = folder.into();
         Self {
-            store: Store::open(&path),
-            path,
+            path: folder.path().join(FILE),
+            store: Store::open(folder, FILE),
         }
     }
 

@@ -18,7 +18,7 @@ use super::token::TokenSource;
 use super::transport::{Network, Transport};
 use super::{CloudError, Environment};
 use crate::device::Private;
-use crate::device::store::Store;
+use crate::device::store::{Folder, Store};
 pub use error::{LoginError, LoginNeed};
 pub(crate) use flow::TokenRequest;
 use flow::{Attempt, Client, Returned};
@@ -48,7 +48,7 @@ pub struct LoginConfig {
     /// Where the cloud sends the browser back, as it is registered with the client; empty: the phone's own page.
     pub redirect_uri: String,
     /// State folder; `None`: nothing survives a restart.
-    pub state_dir: Option<PathBuf>,
+    pub state: Option<Folder>,
 }
 
 /// How things stand.
@@ -129,9 +129,9 @@ impl Login {
         config: &LoginConfig,
     ) -> Self {
         let store = config
-            .state_dir
-            .as_deref()
-            .map_or_else(Store::default, |dir| Store::open(dir.join(FILE)));
+            .state
+            .as_ref()
+            .map_or_else(Store::default, |folder| Store::open(folder, FILE));
         let login = Self {
             inner: Arc::new(Inner {
                 transport,

@@ -77,7 +77,7 @@ impl Bench {
             client_id: "client".to_owned(),
             client_secret_file: secret.map(Path::to_owned),
             redirect_uri: String::new(),
-            state_dir: Some(dir.to_owned()),
+            state: Some(dir.into()),
         };
         Self {
             login: Login::over(network.clone(), &environment, &config),

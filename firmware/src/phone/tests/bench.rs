@@ -195,6 +195,7 @@ impl Bench {
             }
             ["notice", name] => self.handle(Input::Notice(notice(name))),
             ["over", "cloud"] => self.handle(Input::NoticeOver(NoticeArea::Cloud)),
+            ["over", "state"] => self.handle(Input::NoticeOver(NoticeArea::State)),
             ["over", "station"] => self.handle(Input::NoticeOver(NoticeArea::Station)),
             [call, what] => self.call(call, what),
             _ => panic!("no such step: {step}"),
@@ -485,6 +486,9 @@ fn notice(name: &str) -> Option<Notice> {
         "login" => Notice::LoginNeeded,
         "unreachable" => Notice::CloudUnreachable,
         "tls" => Notice::TlsTrouble,
+        "state" => Notice::StateTrouble,
+        "state-in-memory" => Notice::StateInMemory,
+        "state-damaged" => Notice::StateDamaged,
         "station" => Notice::NoStation,
         "station-taken" => Notice::StationTaken,
         "wrong-station" => Notice::StationNotWebRtc,

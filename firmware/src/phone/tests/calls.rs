@@ -260,7 +260,7 @@ fn an_auto_answered_call_opens_the_speaker_with_a_beep() {
 #[test]
 fn an_auto_answered_call_uses_the_path_that_is_open() {
     check(
-        "tap headset -> path headset; listen on; tone dial; headset on; line1 on
+        "tap headset -> path headset; volume 70; listen on; tone dial; headset on; line1 on
          A auto -> tone waiting
          wait 600ms -> tone off
          A connected -> talk A

@@ -156,7 +156,7 @@ fn digits_before_lifting_dial_on_lifting() {
     );
     check(
         "type 12 ->
-         tap headset -> start 12; path headset; listen on; headset on; line1 on",
+         tap headset -> start 12; path headset; volume 70; listen on; headset on; line1 on",
     );
     check(
         "type 12 ->
@@ -245,7 +245,7 @@ fn the_api_dials_on_a_resting_phone_by_speaker() {
 #[test]
 fn the_api_dials_into_the_headset_if_that_was_used_last() {
     check(
-        r#"api {"path":"headset"} -> path headset
+        r#"api {"path":"headset"} -> path headset; volume 70
          api dial 12 -> start 12; listen on; headset on; line1 on
          tap headset -> listen off; headset off; line1 off"#,
     );

@@ -299,7 +299,7 @@ fn volume_keys_change_what_is_heard() {
          lift -> listen on; tone dial; line1 on
          tap volume_down -> volume 60
          screen -> New call / Enter a number / Handset volume [60]
-         tap speaker -> path speaker; speaker on
+         tap speaker -> path speaker; volume 60; speaker on
          tap volume_up -> volume 70
          screen -> New call / Enter a number / Speaker volume [70]
          audio -> {path:speaker,volume:{handset:60,speaker:70,headset:70},ring:60,mute:false}",

@@ -22,7 +22,7 @@ fn a_call_moves_between_the_paths() {
          tap speaker -> path speaker; volume 60; speaker on
          rest ->
          tap headset -> path headset; volume 70; speaker off; headset on
-         lift -> path handset; headset off
+         lift -> path handset; volume 70; headset off
          tap speaker -> path speaker; volume 60; speaker on
          tap speaker -> path handset; volume 70; speaker off
          rest -> end A; talk none; listen off; line1 off",

@@ -97,6 +97,30 @@ fn the_most_important_notice_wins() {
     );
 }
 
+/// Without its word, whoever was logged in wonders why not any more; and it must not stand in the way of the next login.
+#[test]
+fn damaged_memory_is_told_until_somebody_has_seen_it() {
+    check(
+        "agent Ann Desk-7 ->
+         clock 14:05 ->
+         notice state -> message slow
+         screen -> Ann (14:05) / Nothing is kept / Card full, read-only or broken
+         notice state-in-memory ->
+         screen -> Ann (14:05) / Nothing is kept / The card's state part is missing
+         notice login ->
+         notice state-damaged ->
+         screen -> Ann (14:05) / Memory damaged / Starts afresh; old file is kept
+         over state ->
+         A rings -> ring on; line1 fast
+         lift -> accept A; ring off; listen on; line1 on
+         A gone -> tone busy; line1 off
+         rest -> tone off; listen off
+         screen -> Ann (14:05) / Memory damaged / Starts afresh; old file is kept
+         tap back ->
+         screen -> Ann (14:05) / Please log in / The login is missing or expired",
+    );
+}
+
 #[test]
 fn a_held_call_that_ends_is_told() {
     check(

@@ -143,6 +143,49 @@ async fn a_headset_that_is_not_there_is_used_when_it_arrives() {
     sound.stop();
 }
 
+/// Through the ear's own element, an ear turned down silences the ring, and the speaker is heard beside the handset.
+#[tokio::test]
+async fn each_path_has_its_element_and_the_ring_none_of_the_ears() {
+    use AudioCommand::{Listen, Ring, RingVolume, Volume};
+    let board = Board::builtin("rpi-4b").unwrap();
+    let (wake, _woken) = mpsc::channel(16);
+    let (mut sound, _ports) = Sound::new(&Config::default(), &board, wake.clone()).unwrap();
+    let (card, written) = std::sync::mpsc::channel();
+    let set = move |control: &offhook_hal::audio::MixerControl, percent| {
+        let _ = card.send(format!("{} {percent}", control.element));
+        Ok(())
+    };
+    let elements = PATHS.map(|path| PathLevels::of(path_of(&board, path)));
+    sound.levels = Levels::set_by(set, elements, wake);
+    let mut step = |act: &dyn Fn(&mut Sound), expected: &[&str]| {
+        act(&mut sound);
+        for expected in expected {
+            let next = written.recv_timeout(Duration::from_secs(10));
+            assert_eq!(next.as_deref(), Ok(*expected));
+        }
+    };
+    // At the start, and an ear turned off.
+    step(&|s| s.send(Volume(0)), &["Speaker 0", "Headphone 0"]);
+    step(&|s| s.send(RingVolume(60)), &[]);
+    step(&|s| s.send(Ring(true)), &["Headphone 0", "Speaker 100"]);
+    step(&|s| s.send(Volume(70)), &["Headphone 0", "Speaker 100"]);
+    // Answered at the handset.
+    step(&|s| s.send(Ring(false)), &["Speaker 0", "Headphone 70"]);
+    step(&|s| s.send(Listen(true)), &[]);
+    // Taken to the speaker: its volume only, and not before the ear is off.
+    step(
+        &|s| s.switch(AudioPath::Speaker),
+        &["Headphone 0", "Capture 50"],
+    );
+    step(&|s| s.send(Volume(60)), &["Headphone 0", "Speaker 60"]);
+    // Rung beside a call, as when the ringer's own device is lost: not into the ear at full volume.
+    step(&|s| s.send(Ring(true)), &["Headphone 0", "Speaker 60"]);
+    step(&|s| s.send(Listen(false)), &["Headphone 0", "Speaker 100"]);
+    step(&|s| s.send(Ring(false)), &["Headphone 0", "Speaker 60"]);
+    drop(sound);
+    assert!(written.recv().is_err(), "nothing else is written");
+}
+
 fn busy(path: AudioPath) -> SoundEvent {
     let error = AudioError::Busy {
         device: "hw:1".into(),

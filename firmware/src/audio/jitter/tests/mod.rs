@@ -201,6 +201,32 @@ fn headroom_is_delay_that_sudden_jitter_does_not_break() {
     }
 }
 
+/// The delay now says little of a call whose network was another one before.
+#[test]
+fn the_mean_delay_is_of_all_that_was_played() {
+    let mut run = Run::new();
+    for n in 0..1000 {
+        run.send(n, if n < 500 { 0.0 } else { (n * 7919 % 30) as f64 });
+    }
+    run.play(19_900.0);
+    let played = run.delays.iter().zip(&run.played_timestamps);
+    let played: Vec<f64> = played
+        .filter_map(|(&delay, timestamp)| timestamp.map(|_| delay))
+        .collect();
+    let expected = played.iter().sum::<f64>() / played.len() as f64;
+    let counters = *run.jitter.counters();
+    assert!(
+        (f64::from(counters.mean_delay_ms) - expected).abs() < 0.01,
+        "{expected}: {counters:?}"
+    );
+    assert!(
+        counters.delay_ms > counters.mean_delay_ms + 5.0,
+        "{counters:?}"
+    );
+    run.jitter.start(1);
+    assert!(run.jitter.counters().mean_delay_ms.abs() < f32::EPSILON);
+}
+
 #[test]
 fn the_sound_is_unbroken_while_it_adapts() {
     let mut run = Run::new();

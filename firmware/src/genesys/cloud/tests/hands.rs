@@ -93,7 +93,7 @@ fn bench(cloud: &Arc<Cloud>, dir: &Path) -> Bench {
     let login = LoginConfig {
         client_id: "client".to_owned(),
         client_secret_file: Some(secret),
-        state_dir: Some(dir.to_owned()),
+        state: Some(dir.into()),
         ..LoginConfig::default()
     };
     let environment = Environment::parse("mypurecloud.com", "").expect("an environment");

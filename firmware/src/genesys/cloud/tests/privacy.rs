@@ -62,7 +62,7 @@ async fn a_whole_login_at_trace_holds_no_code_verifier_token_or_secret() {
         let login = LoginConfig {
             client_id: "client".to_owned(),
             client_secret_file: secret.then_some(file),
-            state_dir: Some(dir.path().to_owned()),
+            state: Some(dir.path().into()),
             ..LoginConfig::default()
         };
         let environment = Environment::parse("mypurecloud.com", "").expect("an environment");
