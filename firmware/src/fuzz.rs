@@ -3,7 +3,7 @@
 //!
 //! A function returns whatever comes; it fails by a panic.
 
-use crate::audio::{AudioCommand, Control, Engine, EngineConfig, RtpPacket, StreamPort, pipeline};
+use crate::audio::{AudioCommand, Control, Engine, EngineConfig, StreamPort, pipeline};
 use crate::device::config::Config;
 use crate::genesys::id::Jid;
 use crate::genesys::model::{Chat, Organization, User};
@@ -14,14 +14,11 @@ use crate::genesys::stream::negotiation::Bound;
 use crate::genesys::stream::session::{Output as Wire, Session};
 use crate::genesys::xml::{self, Element, ns};
 use crate::genesys::{CloudEvent, Identity};
-use crate::media::meter::Meter;
+use crate::media::fuzz::Socket;
 use crate::media::sdp::{self, Candidate, LocalSide, Offer, Origin, Setup};
 use crate::media::{CodecKind, Negotiated, PeerEvent};
 use crate::phone::{self, AudioSettings, Phone, PhoneConfig};
 use crate::softphone::{self, CommandId, MediaCommand, Softphone, SoftphoneConfig};
-use rtc::rtcp::Packet as RtcpPacket;
-use rtc::rtcp::receiver_report::ReceiverReport;
-use rtc::rtcp::reception_report::ReceptionReport;
 use std::cell::RefCell;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -165,28 +162,41 @@ pub fn turn_stream(data: &[u8]) {
     crate::media::turn::fuzz(data);
 }
 
-/// RTP packets, each with two bytes of time since the one before (units of 0.1 ms), one of length, six of header and
-/// its payload, through the meter and the audio pipeline to the ear.
+/// Datagrams of a call without their encryption, each with two bytes of time since the one before (units of 0.1 ms) and
+/// two of length, from the stack's reading of RTP and RTCP to the ear. What the last one lacks of its length is zeros.
 pub fn rtp(data: &[u8]) {
     thread_local! {
         /// Made once: the pipeline's queues are never freed.
-        static SOUND: RefCell<(Engine, Control, StreamPort)> = RefCell::new({
+        static SOUND: RefCell<(Engine, Control, Option<StreamPort>)> = RefCell::new({
             let (engine, control, ports) = pipeline(EngineConfig::default()).expect("a pipeline");
             let [port, ..] = ports;
-            (engine, control, port)
+            (engine, control, Some(port))
         });
     }
     let Some((codec, mut rest)) = data.split_first() else {
         return;
     };
-    let codec = [CodecKind::Opus, CodecKind::Pcmu, CodecKind::Pcma][usize::from(codec % 3)];
+    let (codec, payload_type) = [
+        (CodecKind::Opus, 111),
+        (CodecKind::Pcmu, 0),
+        (CodecKind::Pcma, 8),
+    ][usize::from(codec % 3)];
+    let negotiated = Negotiated {
+        codec,
+        payload_type,
+        dtmf_payload_type: Some(101),
+        noise_payload_type: None,
+        sending: true,
+        receiving: true,
+        frame_ms: 20,
+    };
     SOUND.with_borrow_mut(|(engine, control, port)| {
-        let mut meter = Meter::new(1, "fuzz".to_owned());
+        let own = port.take().expect("it was given back");
+        let stream = own.stream;
+        let mut socket = Socket::new(own, negotiated);
         let start = Instant::now();
         let mut now = start;
         let mut next_period = now;
-        meter.answered(now, codec.clock_rate());
-        let stream = port.stream;
         let _ = control.send(AudioCommand::StartStream {
             stream,
             codec,
@@ -197,67 +207,32 @@ pub fn rtp(data: &[u8]) {
         let silence = [0; offhook_hal::audio::PERIOD_FRAMES];
         // A longer sound tells nothing new, and takes its time.
         while now < start + LONGEST_SOUND
-            && let [wait_high, wait_low, length, header @ ..] = rest
-            && let Some((header, after)) = header.split_first_chunk::<6>()
+            && let Some((head, after)) = rest.split_first_chunk::<4>()
         {
-            let wait = u16::from_be_bytes([*wait_high, *wait_low]);
+            let wait = u16::from_be_bytes([head[0], head[1]]);
+            let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
             now += Duration::from_micros(u64::from(wait) * 100);
             while next_period < now {
                 engine.process_at(next_period, &silence, &mut played);
-                while port.outbound.dequeue().is_some() {}
+                socket.pass(next_period);
                 next_period += Duration::from_millis(10);
             }
-            let (payload, after) = after.split_at(usize::from(*length).min(after.len()));
+            let (datagram, after) = after.split_at(length.min(after.len()));
             rest = after;
-            let sequence = u16::from_be_bytes([header[0], header[1]]);
-            // The whole range of timestamps, in steps of a quarter of a frame.
-            let timestamp = u32::from(u16::from_be_bytes([header[2], header[3]])).wrapping_mul(240);
-            let ssrc = u32::from(header[4] >> 6);
-            meter.received(now, ssrc, sequence, timestamp, header[5] & 1 == 0);
-            meter.control(now, &reports(*header, payload));
-            let _ = meter.report(now, std::time::SystemTime::now());
-            let _ = port.inbound.enqueue(RtpPacket {
-                payload_type: header[4] & 63,
-                sequence,
-                timestamp,
-                ssrc,
-                marker: header[5] & 2 != 0,
-                arrival: now,
-                payload: heapless::Vec::from_slice(payload).unwrap_or_default(),
-            });
+            let mut datagram = datagram.to_vec();
+            datagram.resize(length, 0);
+            socket.receive(now, &datagram);
         }
-        let statistics = meter.statistics();
+        let statistics = socket.statistics();
         assert!((0.0..=1.0).contains(&statistics.loss()), "{statistics:?}");
         let _ = control.send(AudioCommand::StopStream { stream });
         for _ in 0..3 {
             engine.process_at(next_period, &silence, &mut played);
-            while port.outbound.dequeue().is_some() {}
+            socket.pass(next_period);
             next_period += Duration::from_millis(10);
         }
+        *port = Some(socket.close());
     });
-}
-
-/// A report of the far end made of a packet's bytes.
-fn reports(header: [u8; 6], payload: &[u8]) -> Vec<Box<dyn RtcpPacket>> {
-    let word = |at: usize| {
-        let bytes = payload
-            .get(at..at + 4)
-            .and_then(|bytes| bytes.try_into().ok());
-        bytes.map_or(0, u32::from_be_bytes)
-    };
-    vec![Box::new(ReceiverReport {
-        ssrc: u32::from(header[4] >> 6),
-        reports: vec![ReceptionReport {
-            ssrc: 1,
-            fraction_lost: header[5],
-            total_lost: word(0),
-            last_sequence_number: word(4),
-            jitter: word(8),
-            last_sender_report: word(12),
-            delay: word(16),
-        }],
-        ..Default::default()
-    })]
 }
 
 /// An offer the phone can answer, for the targets that need a session.
@@ -298,6 +273,7 @@ fn answer(offer: &str) -> Option<(String, Negotiated)> {
         codec: offer.codec,
         payload_type: offer.payload_type,
         dtmf_payload_type: offer.dtmf_payload_type(),
+        noise_payload_type: offer.noise_payload_type,
         sending: true,
         receiving: true,
         frame_ms: offer.frame_ms(20),
@@ -460,6 +436,76 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    /// An RTP packet, right or wrong in each of its parts, and the time before it.
+    fn datagram() -> impl Strategy<Value = (u16, Vec<u8>)> {
+        // Version 2 without anything else, or anything.
+        let first = prop_oneof![6 => Just(0x80u8), 3 => 0x80u8..0xc0, 1 => any::<u8>()];
+        let payload_type = prop_oneof![6 => Just(111u8), 2 => Just(0), 1 => Just(13), 1 => Just(101), 2 => any::<u8>()];
+        let place = prop_oneof![8 => Just((1u16, 960u32)), 1 => (0u16..9, 0u32..9000), 1 => any::<(u16, u32)>()];
+        let extension = prop_oneof![
+            8 => Just(Vec::new()),
+            1 => Just(vec![0xbe, 0xde, 0, 1, 0x10, 0x7f, 0, 0]),
+            1 => (any::<bool>(), 0u8..4, vec(any::<u8>(), 0..20)).prop_map(|(one, words, rest)| {
+                let profile = if one { [0xbe, 0xde] } else { [0x10, 0x00] };
+                [&profile[..], &[0, words], &rest].concat()
+            }),
+        ];
+        let payload = prop_oneof![
+            6 => (prop_oneof![Just(0x48u8), Just(0x78), Just(0xf8)], vec(any::<u8>(), 0..100))
+                .prop_map(|(toc, rest)| [&[toc], &rest[..]].concat()),
+            2 => (0usize..400, any::<u8>()).prop_map(|(size, byte)| vec![byte; size]),
+            1 => (1490usize..1510, any::<u8>()).prop_map(|(size, byte)| vec![byte; size]),
+            1 => (0usize..65_000, any::<u8>()).prop_map(|(size, byte)| vec![byte; size]),
+        ];
+        let time = prop_oneof![6 => Just(200u16), 2 => Just(0), 1 => 0u16..3000];
+        (
+            time,
+            first,
+            payload_type,
+            place,
+            0u32..3,
+            extension,
+            payload,
+        )
+            .prop_map(
+                |(time, first, payload_type, (sequence, timestamp), ssrc, extension, payload)| {
+                    let mut packet = vec![first, payload_type];
+                    packet.extend(sequence.to_be_bytes());
+                    packet.extend(timestamp.to_be_bytes());
+                    packet.extend(ssrc.saturating_sub(1).to_be_bytes());
+                    packet.extend(extension);
+                    packet.extend(payload);
+                    (time, packet)
+                },
+            )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// Sequence numbers and timestamps count from packet to packet; some packets are cut.
+        #[test]
+        fn whatever_comes_off_a_socket_is_taken(
+            codec in 0u8..3,
+            datagrams in vec((datagram(), prop_oneof![9 => Just(usize::MAX), 1 => 0usize..200]), 1..150),
+        ) {
+            let (mut input, mut sequence, mut timestamp) = (vec![codec], 0u16, 0u32);
+            for ((time, mut packet), length) in datagrams {
+                sequence = sequence.wrapping_add(u16::from_be_bytes([packet[2], packet[3]]));
+                timestamp = timestamp.wrapping_add(u32::from_be_bytes([packet[4], packet[5], packet[6], packet[7]]));
+                packet[2..4].copy_from_slice(&sequence.to_be_bytes());
+                packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
+                packet.truncate(length);
+                input.extend(time.to_be_bytes());
+                input.extend((packet.len() as u16).to_be_bytes());
+                input.extend(packet);
+            }
+            rtp(&input);
+        }
+    }
 
     #[test]
     fn the_kept_inputs_are_taken() {

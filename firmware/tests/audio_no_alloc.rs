@@ -14,8 +14,8 @@
 )]
 
 use offhook::audio::{
-    AudioCommand, Control, Engine, EngineConfig, KeyTone, MAX_STREAMS, NoiseSuppression, RtpPacket,
-    SoundPath, StreamPort, Tone, TonePlan, VoiceConfig, pipeline,
+    AudioCommand, Content, Control, Engine, EngineConfig, KeyTone, MAX_STREAMS, NoiseSuppression,
+    RtpPacket, SoundPath, StreamPort, Tone, TonePlan, VoiceConfig, pipeline,
 };
 use offhook::media::CodecKind;
 use offhook_hal::audio::PeriodReport;
@@ -344,7 +344,7 @@ impl Script {
                     1
                 };
                 let mut packet = RtpPacket {
-                    payload_type: 96,
+                    content: Content::Audio,
                     sequence: self.sequences[from],
                     timestamp: self.timestamps[from],
                     ssrc: from as u32,
@@ -355,10 +355,13 @@ impl Script {
                 self.sequences[from] = self.sequences[from].wrapping_add(1);
                 self.timestamps[from] = self.timestamps[from].wrapping_add(frame.samples / ticks);
                 match self.dice(100) {
-                    0..5 => continue,                                                    // lost
-                    5 => packet.payload.clear(),                                         // empty
-                    6 => packet.payload.iter_mut().for_each(|byte| *byte ^= 0xa5),       // garbage
-                    7 => packet.payload_type = if self.dice(2) == 0 { 101 } else { 13 }, // key, comfort noise
+                    0..5 => continue,                                              // lost
+                    5 => packet.payload.clear(),                                   // empty
+                    6 => packet.payload.iter_mut().for_each(|byte| *byte ^= 0xa5), // garbage
+                    7 => {
+                        packet.content =
+                            [Content::Nothing, Content::ComfortNoise][self.dice(2) as usize]
+                    }
                     8 => packet.ssrc = 77, // stray source
                     9 => self.timestamps[from] = self.timestamps[from].wrapping_add(1 << 24),
                     10 => self.sequences[from] = self.sequences[from].wrapping_add(20_000),

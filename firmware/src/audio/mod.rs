@@ -67,11 +67,23 @@ pub const PACKET_QUEUE: usize = 64;
 /// One period of sound inside the pipeline: 10 ms, mono, 48 kHz, full scale +-1.
 pub type Frame = [f32; offhook_hal::audio::PERIOD_FRAMES];
 
+/// What a packet is to the ear. `media` tells: it knows which payload types were agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Sound, by the stream's codec.
+    Audio,
+    /// How loud the far end's silence is (RFC 3389).
+    ComfortNoise,
+    /// Nothing to be heard, as a telephone event. It counts in the source's sequence all the same, so it must be known
+    /// not to be lost.
+    Nothing,
+}
+
 /// An RTP packet from the far end, as it arrived.
 #[derive(Clone, Debug)]
 pub struct RtpPacket {
-    /// Payload type.
-    pub payload_type: u8,
+    /// What it is.
+    pub content: Content,
     /// Sequence number.
     pub sequence: u16,
     /// Timestamp, in the codec's RTP clock (Opus 48 kHz, G.711 8 kHz).
@@ -82,7 +94,7 @@ pub struct RtpPacket {
     pub marker: bool,
     /// When it came off the socket.
     pub arrival: Instant,
-    /// Encoded audio.
+    /// Encoded audio, or the level of comfort noise.
     pub payload: heapless::Vec<u8, MAX_PAYLOAD_BYTES>,
 }
 
@@ -247,7 +259,7 @@ pub struct StreamCounters {
     pub duplicate: u64,
     /// Came after a packet with a higher sequence number.
     pub reordered: u64,
-    /// Of another payload type or source, or refused by the decoder.
+    /// Of another source, or refused by the decoder.
     pub refused: u64,
     /// Samples made up by concealment (48 kHz).
     pub concealed_samples: u64,

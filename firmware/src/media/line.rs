@@ -3,7 +3,7 @@
 use super::meter::Meter;
 use super::sdp::STACK_KEYS;
 use super::{ConnectionState, EventSink, Negotiated, PeerEvent, Statistics};
-use crate::audio::{EncodedFrame, RtpPacket, StreamPort};
+use crate::audio::{Content, EncodedFrame, RtpPacket, StreamPort};
 use rtc::rtcp::Packet as RtcpPacket;
 use rtc::rtp;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -76,21 +76,22 @@ impl Line {
             let Some(negotiated) = inner.negotiated else {
                 return;
             };
-            let audio = header.payload_type == negotiated.payload_type;
+            let content = negotiated.content(header.payload_type);
             inner.meter.received(
                 arrival,
                 header.ssrc,
                 header.sequence_number,
                 header.timestamp,
-                audio,
+                content != Content::Nothing,
             );
-            // Key tones and comfort noise of the far end are counted, not played; an empty packet carries nothing;
-            // and on hold the far end is not heard whatever it sends.
-            if !audio || !negotiated.receiving || packet.payload.is_empty() {
-                return;
+            // On hold the far end is not heard whatever it sends; and an empty packet carries nothing.
+            if negotiated.receiving && !packet.payload.is_empty() {
+                inner.pass_on(arrival, content, packet);
+                content != Content::Nothing && !std::mem::replace(&mut inner.heard, true)
+            } else {
+                inner.pass_on(arrival, Content::Nothing, packet);
+                false
             }
-            inner.pass_on(arrival, packet);
-            !std::mem::replace(&mut inner.heard, true)
         };
         if first {
             self.emit(PeerEvent::FirstPacket);
@@ -152,17 +153,22 @@ impl Line {
 }
 
 impl Inner {
-    fn pass_on(&mut self, arrival: Instant, packet: &rtp::Packet) {
+    /// Gives a packet to the audio thread; also one without sound, whose number would else be taken for lost.
+    fn pass_on(&mut self, arrival: Instant, content: Content, packet: &rtp::Packet) {
         let Some(port) = self.port.as_mut() else {
             return;
         };
-        let Ok(payload) = heapless::Vec::from_slice(&packet.payload) else {
+        let sound: &[u8] = match content {
+            Content::Nothing => &[],
+            Content::Audio | Content::ComfortNoise => &packet.payload,
+        };
+        let Ok(payload) = heapless::Vec::from_slice(sound) else {
             self.meter.dropped();
             return;
         };
         let header = &packet.header;
         let packet = RtpPacket {
-            payload_type: header.payload_type,
+            content,
             sequence: header.sequence_number,
             timestamp: header.timestamp,
             ssrc: header.ssrc,
@@ -175,3 +181,6 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //! SEAM: `PeerConfig`, `PeerEvent`, `Negotiated`, `ConnectionState`, `Statistics`, `MediaError`, `Peer`'s verbs.
 
 mod dtmf;
+pub(crate) mod fuzz;
 mod line;
 pub(crate) mod meter;
 mod names;
@@ -21,8 +22,10 @@ pub use names::prefetch;
 pub use peer::{EventSink, Peer};
 
 pub use crate::audio::CodecKind;
+use crate::audio::Content;
 use crate::device::Private;
 use rustls::ClientConfig;
+use sdp::COMFORT_NOISE;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,12 +81,32 @@ pub struct Negotiated {
     pub payload_type: u8,
     /// telephone-event payload type at the codec's clock rate, if offered (RFC 4733).
     pub dtmf_payload_type: Option<u8>,
+    /// Comfort noise payload type at the codec's clock rate, if offered (RFC 3389).
+    pub noise_payload_type: Option<u8>,
     /// We may send.
     pub sending: bool,
     /// We may receive.
     pub receiving: bool,
     /// Packet time to send, milliseconds.
     pub frame_ms: u8,
+}
+
+impl Negotiated {
+    /// What a packet of this payload type is to the ear.
+    fn content(&self, payload_type: u8) -> Content {
+        if payload_type == self.payload_type {
+            return Content::Audio;
+        }
+        // A gateway may send noise that it never offered: the static type can mean nothing else.
+        let unasked = payload_type == COMFORT_NOISE
+            && self.codec.clock_rate() == 8_000
+            && self.dtmf_payload_type != Some(payload_type);
+        if unasked || self.noise_payload_type == Some(payload_type) {
+            Content::ComfortNoise
+        } else {
+            Content::Nothing
+        }
+    }
 }
 
 /// Everything a peer tells. Closed.
@@ -109,7 +132,7 @@ pub enum PeerEvent {
     Failed(MediaError),
     /// Connection state changed.
     Connection(ConnectionState),
-    /// The first RTP packet of the far end came.
+    /// The first sound of the far end came.
     FirstPacket,
     /// All the digits of one `dtmf` call are out.
     DtmfSent,

@@ -281,6 +281,7 @@ impl Tasks {
             codec: offer.codec,
             payload_type: offer.payload_type,
             dtmf_payload_type: offer.dtmf_payload_type(),
+            noise_payload_type: offer.noise_payload_type,
             sending: offer.direction.receives(),
             receiving: offer.direction.sends(),
             frame_ms: offer.frame_ms(self.config.frame_ms),

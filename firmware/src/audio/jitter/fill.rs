@@ -50,10 +50,6 @@ impl JitterBuffer {
     /// Nothing waits.
     pub(super) fn stall(&mut self, decoder: &mut impl Decode) -> bool {
         self.made_up = 0;
-        if let Some((_, level)) = self.noise.take() {
-            decoder.comfort_noise(level);
-            self.rests = true;
-        }
         if self.rest(decoder) {
             return true;
         }
@@ -74,6 +70,12 @@ impl JitterBuffer {
 
     /// Comfort noise for what this period still needs, if the far end rests.
     pub(super) fn rest(&mut self, decoder: &mut impl Decode) -> bool {
+        if let Some((_, level)) = self.noise.take() {
+            decoder.comfort_noise(level);
+            self.rests = true;
+            // The sound has faded out if the first such packet was lost.
+            self.gain.to(1.0);
+        }
         if self.rests {
             self.make_up(decoder, PERIOD_FRAMES - self.pcm.len());
         }

@@ -25,7 +25,7 @@ mod tests;
 
 use super::codec::{Decode, MAX_PACKET_SAMPLES};
 use super::ramp::{GATE_SAMPLES, Ramp, ms};
-use super::{Frame, RtpPacket, StreamCounters};
+use super::{Content, Frame, RtpPacket, StreamCounters};
 use delay::{BIN, DelayEstimator};
 use loss::Loss;
 use offhook_hal::audio::PERIOD_FRAMES;
@@ -104,7 +104,7 @@ pub struct JitterBuffer {
     packet_samples: usize,
     /// How long before its time the last packet came, at the beginning of the period.
     slack: i64,
-    /// Packets of ours that carried no audio, since the last that did.
+    /// Numbers from `next_sequence` on that carried no audio.
     ignored: i64,
     /// Packets until one may be shortened without urgency.
     rest: u32,
@@ -117,9 +117,6 @@ pub struct JitterBuffer {
     /// All periods' delays so far, milliseconds, and how many they are.
     delays: (f64, u64),
 }
-
-/// Comfort noise (RFC 3551 6, RFC 3389).
-const COMFORT_NOISE: u8 = 13;
 
 impl JitterBuffer {
     /// Allocates all it will ever need. It waits `headroom` samples longer than the arrivals ask for.
@@ -174,6 +171,10 @@ impl JitterBuffer {
 
     /// Takes a packet in, found at the period of `now`.
     pub fn insert(&mut self, packet: RtpPacket, now: Instant) {
+        // A gateway may send its telephone events from a source of their own: that is not the one to listen to.
+        if packet.content == Content::Nothing && !self.source.is(packet.ssrc) {
+            return;
+        }
         match self.source.judge(packet.ssrc) {
             Who::Ours => {}
             Who::Successor => {
@@ -200,19 +201,14 @@ impl JitterBuffer {
             }
             Verdict::Restart => (self.restart(packet.sequence), false),
         };
-        if packet.payload_type == COMFORT_NOISE
-            && let Some(&level) = packet.payload.first()
-        {
-            self.ignored += 1;
-            if !reordered {
+        if packet.content != Content::Audio {
+            self.account_for(sequence);
+            if packet.content == Content::ComfortNoise
+                && !reordered
+                && let Some(level) = packet.payload.first()
+            {
                 self.noise = Some((sequence, level & 0x7f));
             }
-            return;
-        }
-        if !self.source.is_audio(packet.payload_type) {
-            // Telephone events count in the same sequence, so they are not lost.
-            self.ignored += 1;
-            self.counters.refused += 1;
             return;
         }
         self.counters.packets += 1;
@@ -311,6 +307,20 @@ impl JitterBuffer {
         self.ignored = 0;
         self.rests = false;
         self.noise = None;
+    }
+
+    /// A number that carries no audio, and is not lost.
+    fn account_for(&mut self, sequence: i64) {
+        let first = || self.ring.first().map(|first| first.sequence);
+        match self.next_sequence {
+            // It was given up as lost before.
+            Some(next) if sequence < next => {
+                self.counters.lost = self.counters.lost.saturating_sub(1);
+            }
+            Some(_) => self.ignored += 1,
+            // Nothing plays yet, and nothing before the first audio is missed.
+            None => self.ignored += i64::from(first().is_some_and(|first| first < sequence)),
+        }
     }
 
     fn keep(&mut self, sequence: i64, timestamp: i64, packet: RtpPacket) {

@@ -11,11 +11,10 @@ pub enum Who {
     Stranger,
 }
 
-/// The source that plays, and the payload type of its audio.
+/// The source that plays.
 #[derive(Debug, Default)]
 pub struct Source {
     ssrc: Option<u32>,
-    payload_type: Option<u8>,
     /// Another source that has sent the last packet.
     candidate: Option<u32>,
 }
@@ -44,9 +43,9 @@ impl Source {
         }
     }
 
-    /// Whether the payload type is that of the source's first packet. Others are telephone events and comfort noise.
-    pub fn is_audio(&mut self, payload_type: u8) -> bool {
-        *self.payload_type.get_or_insert(payload_type) == payload_type
+    /// Whether it is the one that plays, without a say in which one that is.
+    pub fn is(&self, ssrc: u32) -> bool {
+        self.ssrc == Some(ssrc)
     }
 }
 
@@ -63,15 +62,5 @@ mod tests {
             Ours, Ours, Stranger, Ours, Stranger, Stranger, Stranger, Successor, Ours, Stranger,
         ];
         assert_eq!(verdicts, want);
-    }
-
-    #[test]
-    fn the_first_payload_type_of_a_source_is_its_audio() {
-        let mut source = Source::default();
-        source.judge(1);
-        assert!(source.is_audio(96) && !source.is_audio(101) && source.is_audio(96));
-        source.judge(2);
-        assert_eq!(source.judge(2), Successor);
-        assert!(source.is_audio(0) && !source.is_audio(96));
     }
 }

@@ -1,6 +1,6 @@
 //! From one phone's microphone to the other's ear.
 
-use super::measure::{biggest_step, level_db, longest_gap, peaks, sine};
+use super::measure::{biggest_step, gap_ms, level_db, peaks, sine};
 use super::rig::{Call, Network};
 use crate::audio::CodecKind::{self, Opus, Pcma, Pcmu};
 use crate::audio::codec::{Decode, Decoder, MAX_PACKET_SAMPLES};
@@ -23,19 +23,6 @@ fn vowel(samples: usize) -> Vec<f32> {
     (0..samples)
         .map(|n| cycle[n % 2400] * loudness(n))
         .collect()
-}
-
-/// The longest time the level stays 20 dB under the usual one, in ms.
-fn gap_ms(sound: &[f32]) -> usize {
-    let window = ms(2);
-    let levels: Vec<f32> = sound
-        .chunks_exact(window)
-        .map(super::measure::rms)
-        .collect();
-    let mut sorted = levels.clone();
-    sorted.sort_by(f32::total_cmp);
-    let usual = sorted[sorted.len() / 2];
-    2 * longest_gap(&levels, usual * 0.1)
 }
 
 #[test]

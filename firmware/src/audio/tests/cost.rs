@@ -12,8 +12,8 @@ use crate::audio::ramp::ms;
 use crate::audio::stream::Stream;
 use crate::audio::voice::Voice;
 use crate::audio::{
-    AudioCommand, EncodedFrame, EngineConfig, Feedback, Frame, OpusConfig, PACKET_QUEUE, RtpPacket,
-    VoiceConfig,
+    AudioCommand, Content, EncodedFrame, EngineConfig, Feedback, Frame, OpusConfig, PACKET_QUEUE,
+    RtpPacket, VoiceConfig,
 };
 use heapless::spsc::{Consumer, Producer};
 use offhook_hal::audio::{PERIOD_FRAMES, Period};
@@ -96,7 +96,7 @@ fn stream() -> (
 /// The packet that comes in period `n`, if one does.
 fn packet(packets: &[Payload], n: usize, base: Instant) -> Option<RtpPacket> {
     (n.is_multiple_of(2)).then(|| RtpPacket {
-        payload_type: 96,
+        content: Content::Audio,
         sequence: (n / 2) as u16,
         timestamp: (n * PERIOD_FRAMES) as u32,
         ssrc: 1,

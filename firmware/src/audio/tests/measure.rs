@@ -73,6 +73,17 @@ pub fn longest_gap(sound: &[f32], threshold: f32) -> usize {
     longest
 }
 
+/// The longest time the level stays 20 dB under the usual one, in ms.
+pub fn gap_ms(sound: &[f32]) -> usize {
+    // 2 ms.
+    let window = 96;
+    let levels: Vec<f32> = sound.chunks_exact(window).map(rms).collect();
+    let mut sorted = levels.clone();
+    sorted.sort_by(f32::total_cmp);
+    let usual = sorted[sorted.len() / 2];
+    2 * longest_gap(&levels, usual * 0.1)
+}
+
 fn hann(n: usize, length: usize) -> f32 {
     0.5 - 0.5 * (TAU * (n as f32 + 0.5) / length as f32).cos()
 }

@@ -3,7 +3,8 @@
 use super::measure::Random;
 use crate::audio::CodecKind;
 use crate::audio::{
-    AudioCommand, Control, EncodedFrame, Engine, EngineConfig, RtpPacket, StreamPort, pipeline,
+    AudioCommand, Content, Control, EncodedFrame, Engine, EngineConfig, RtpPacket, StreamPort,
+    pipeline,
 };
 use offhook_hal::audio::{PERIOD_FRAMES, Period};
 use std::collections::VecDeque;
@@ -140,7 +141,7 @@ impl Wire {
             };
             let delay = self.network.delay_ms + self.random.exponential(self.network.jitter_ms);
             let packet = RtpPacket {
-                payload_type: 96,
+                content: Content::Audio,
                 sequence: self.sequence,
                 timestamp: self.timestamp,
                 ssrc: 0x0ff4_0023,

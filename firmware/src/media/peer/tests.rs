@@ -2,6 +2,7 @@ mod changes;
 mod rig;
 
 use super::*;
+use crate::audio::Content;
 use crate::media::CodecKind;
 use rig::{Call, FarEnd, G711_FIRST, Phone, USUAL, soon, with_formats};
 use rtc::peer_connection::transport::RTCDtlsRole;
@@ -42,6 +43,7 @@ async fn opus_goes_both_ways() {
             codec: CodecKind::Opus,
             payload_type: 111,
             dtmf_payload_type: Some(110),
+            noise_payload_type: None,
             sending: true,
             receiving: true,
             frame_ms: 20
@@ -71,17 +73,25 @@ async fn opus_goes_both_ways() {
 
 #[tokio::test]
 async fn g711_goes_both_ways_with_its_own_key_tones() {
-    let far = FarEnd::new(G711_FIRST, SettingEngineBuilder::new()).await;
+    let codecs = [G711_FIRST, &[("audio/CN", 8_000, 0, 13)]].concat();
+    let far = FarEnd::new(&codecs, SettingEngineBuilder::new()).await;
     // A browser lists both telephone-events; the stack's own offer cannot.
     let mut call =
-        Call::connect_with(far, |offer| with_formats(&offer, "0 111 110 126"), true).await;
+        Call::connect_with(far, |offer| with_formats(&offer, "0 111 13 110 126"), true).await;
     assert_eq!(
         (call.negotiated.codec, call.negotiated.payload_type),
         (CodecKind::Pcmu, 0)
     );
     assert_eq!(call.negotiated.dtmf_payload_type, Some(126));
-    assert_eq!(value(&call.answer, "m=audio "), "9 UDP/TLS/RTP/SAVPF 0 126");
+    assert_eq!(
+        value(&call.answer, "m=audio "),
+        "9 UDP/TLS/RTP/SAVPF 0 13 126"
+    );
     call.talk(0).await;
+    for (payload_type, content) in [(13, Content::ComfortNoise), (126, Content::Nothing)] {
+        call.far.send(payload_type, &[50, 10, 0, 160]).await;
+        assert_eq!(call.phone.hear().await.content, content);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,7 +182,9 @@ async fn holds_are_answered_reversed_and_gate_the_sound() {
             }
         })
         .await;
-        let heard = std::iter::from_fn(|| call.phone.ear.dequeue()).count();
+        let heard = std::iter::from_fn(|| call.phone.ear.dequeue())
+            .filter(|packet| packet.content == Content::Audio)
+            .count();
         assert_eq!(heard, if receiving { 5 } else { 0 }, "{offered}");
         let sent = call.phone.peer.statistics().packets_sent - before.packets_sent;
         assert_eq!(sent > 0, sending, "{offered}: {sent}");

@@ -99,6 +99,9 @@ fn write_audio(out: &mut String, offer: &Offer, local: &LocalSide, origin: &Orig
     let section = &offer.sections[offer.audio];
     let codec = offer.payload_type;
     let _ = write!(out, "m=audio 9 {} {codec}", section.protocol);
+    if let Some(payload_type) = offer.noise_payload_type {
+        let _ = write!(out, " {payload_type}");
+    }
     if let Some((payload_type, _)) = &offer.telephone_event {
         let _ = write!(out, " {payload_type}");
     }
@@ -128,6 +131,10 @@ fn write_audio(out: &mut String, offer: &Offer, local: &LocalSide, origin: &Orig
     let _ = write!(out, "a=rtpmap:{codec} {}\r\n", offer.codec.rtpmap());
     if let Some(fmtp) = offer.codec.fmtp() {
         let _ = write!(out, "a=fmtp:{codec} {fmtp}\r\n");
+    }
+    // Whoever answers it says that he plays it (RFC 3264 section 6.1); we need not send any.
+    if let Some(payload_type) = offer.noise_payload_type {
+        let _ = write!(out, "a=rtpmap:{payload_type} CN/8000\r\n");
     }
     if let Some((payload_type, fmtp)) = &offer.telephone_event {
         let _ = write!(

@@ -10,7 +10,7 @@ mod offer;
 
 pub use answer::{LocalSide, Origin, answer};
 pub use candidate::{Candidate, CandidateKind};
-pub use offer::{Direction, Offer, STACK_AUDIO, STACK_KEYS, Setup};
+pub use offer::{COMFORT_NOISE, Direction, Offer, STACK_AUDIO, STACK_KEYS, Setup};
 
 /// The value of the first `a=name:value` in `lines`; an empty text for a plain `a=name`.
 fn attribute<'a>(lines: &[&'a str], name: &str) -> Option<&'a str> {

@@ -15,6 +15,8 @@ const FRAMES_MS: [u8; 4] = [10, 20, 40, 60];
 pub const STACK_AUDIO: u8 = 111;
 /// Payload type of key tones as the stack knows it.
 pub const STACK_KEYS: u8 = 110;
+/// Static payload type of comfort noise at 8 kHz (RFC 3389 section 4, RFC 3551 section 6).
+pub const COMFORT_NOISE: u8 = 13;
 /// Media section name used towards the stack and in candidates when the offer names none.
 const DEFAULT_MID: &str = "audio";
 
@@ -45,6 +47,8 @@ pub struct Offer {
     pub payload_type: u8,
     /// telephone-event at the codec's clock rate, and its `fmtp`.
     pub(super) telephone_event: Option<(u8, String)>,
+    /// Comfort noise (RFC 3389) beside G.711, which cannot tell silence itself as Opus does.
+    pub noise_payload_type: Option<u8>,
     /// Reduced-size RTCP (RFC 5506) offered.
     pub(super) reduced_rtcp: bool,
     /// `a=ptime`, milliseconds.
@@ -176,6 +180,7 @@ impl Offer {
             codec,
             payload_type,
             telephone_event: formats.telephone_event(codec.clock_rate()),
+            noise_payload_type: formats.comfort_noise(codec),
             reduced_rtcp: attribute(block, "rtcp-rsize").is_some(),
             ptime: milliseconds("ptime"),
             maxptime: milliseconds("maxptime"),
@@ -374,10 +379,11 @@ impl Formats {
                             (word.parse() == Ok(payload_type)).then(|| rest.trim())
                         })
                 };
-                // Payload types 0 and 8 need no rtpmap (RFC 3551 section 6).
+                // Static payload types need no rtpmap (RFC 3551 section 6).
                 let map = of_this("rtpmap").or(match payload_type {
                     0 => Some("PCMU/8000"),
                     8 => Some("PCMA/8000"),
+                    COMFORT_NOISE => Some("CN/8000"),
                     _ => None,
                 })?;
                 let mut parts = map.split('/');
@@ -424,6 +430,12 @@ impl Formats {
             .iter()
             .find(|format| format.name == "telephone-event" && format.clock_rate == clock_rate)
             .map(|format| (format.payload_type, format.fmtp.clone()))
+    }
+
+    fn comfort_noise(&self, codec: CodecKind) -> Option<u8> {
+        let noise = |format: &&Format| format.name == "cn" && format.clock_rate == 8_000;
+        let format = self.list.iter().find(noise)?;
+        (codec.clock_rate() == 8_000).then_some(format.payload_type)
     }
 
     fn parameter(&self, payload_type: u8, name: &str) -> Option<&str> {

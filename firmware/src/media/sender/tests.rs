@@ -7,6 +7,7 @@ fn agreed(codec: CodecKind) -> Negotiated {
         codec,
         payload_type: 96,
         dtmf_payload_type: Some(101),
+        noise_payload_type: None,
         sending: true,
         receiving: true,
         frame_ms: 20,

@@ -185,6 +185,7 @@ pub(super) fn negotiated(dtmf: bool) -> Negotiated {
         codec: CodecKind::Opus,
         payload_type: 111,
         dtmf_payload_type: dtmf.then_some(101),
+        noise_payload_type: None,
         sending: true,
         receiving: true,
         frame_ms: 20,

@@ -28,6 +28,8 @@ struct Card {
     /// Frames read or written since then.
     moved: u64,
     tone_hz: f64,
+    /// Stops when its buffer is full of what nobody has read.
+    overruns: bool,
 }
 
 impl Card {
@@ -100,6 +102,10 @@ impl Port for Shared {
         let card = self.0.get_mut().unwrap();
         let need = card.moved + samples.len() as u64;
         let mut world = card.world.lock().unwrap();
+        let waiting = card.counted(world.now).saturating_sub(card.moved);
+        if card.overruns && waiting > card.hardware.buffer_frames as u64 {
+            return Err(card.fault());
+        }
         while card.counted(world.now) < need {
             world.now += 0.000_25;
         }
@@ -153,31 +159,7 @@ fn run_waking(
     wakes_after: f64,
     seconds: usize,
 ) -> Outcome {
-    let world = Arc::new(Mutex::new(World::default()));
-    let card = |direction, (hardware, fast)| -> Box<dyn Port> {
-        Box::new(Shared(Mutex::new(Card {
-            direction,
-            hardware,
-            fast,
-            world: Arc::clone(&world),
-            started: None,
-            wakes_after: match direction {
-                Direction::Capture => 0.0,
-                Direction::Playback => wakes_after,
-            },
-            moved: 0,
-            tone_hz: 1000.0,
-        })))
-    };
-    let at_once = burst(&capture.0);
-    let mut device = AlsaDuplex::join(
-        Some(card(Direction::Capture, capture)),
-        Some(card(Direction::Playback, playback)),
-        Some(at_once),
-        false,
-    )
-    .unwrap();
-    device.start().unwrap();
+    let (mut device, world) = started(capture, playback, wakes_after);
     let (mut captured, mut outcome) = (
         [0; PERIOD_FRAMES],
         Outcome {
@@ -202,6 +184,42 @@ fn run_waking(
     let last = world.heard.len() - playback.0.rate_hz as usize / 5;
     outcome.heard = world.heard[last..].to_vec();
     outcome
+}
+
+/// A device of these cards, started, and the world it is in. With a playback that wakes late, the microphone's buffer has
+/// no end.
+fn started(
+    capture: (Hardware, f64),
+    playback: (Hardware, f64),
+    wakes_after: f64,
+) -> (AlsaDuplex, Arc<Mutex<World>>) {
+    let world = Arc::new(Mutex::new(World::default()));
+    let card = |direction, (hardware, fast)| -> Box<dyn Port> {
+        Box::new(Shared(Mutex::new(Card {
+            direction,
+            hardware,
+            fast,
+            world: Arc::clone(&world),
+            started: None,
+            wakes_after: match direction {
+                Direction::Capture => 0.0,
+                Direction::Playback => wakes_after,
+            },
+            moved: 0,
+            tone_hz: 1000.0,
+            overruns: wakes_after == 0.0,
+        })))
+    };
+    let at_once = burst(&capture.0);
+    let mut device = AlsaDuplex::join(
+        Some(card(Direction::Capture, capture)),
+        Some(card(Direction::Playback, playback)),
+        Some(at_once),
+        false,
+    )
+    .unwrap();
+    device.start().unwrap();
+    (device, world)
 }
 
 /// What is not the tone that fits best near `hz`, as a part of the whole.
@@ -328,5 +346,48 @@ fn a_card_that_wakes_late_does_not_delay_the_call() {
             outcome.most,
             prompt.most
         );
+    }
+}
+
+fn exchange(device: &mut AlsaDuplex) -> PeriodReport {
+    let (playback, mut capture) = ([1000; PERIOD_FRAMES], [0; PERIOD_FRAMES]);
+    device.exchange(&playback, &mut capture).unwrap()
+}
+
+/// Of so many exchanges without an xrun, both ways together, frames at 48 kHz.
+fn longest_delay(device: &mut AlsaDuplex, exchanges: usize) -> u32 {
+    let delays = (0..exchanges).map(|_| {
+        let report = exchange(device);
+        assert_eq!(report.xruns, 0);
+        report.capture_delay_frames + report.playback_delay_frames
+    });
+    delays.max().unwrap()
+}
+
+/// The thread comes too late for its cards: after the xrun both move again at once, the exchange takes no longer than the
+/// period that it waits for anyway, and the call has the delay that it had.
+#[test]
+fn an_xrun_is_over_within_a_period() {
+    for (hardware, late) in [
+        (CARD, 0.025), // what is queued has been played
+        (CARD, 0.060), // and the microphone's buffer is full
+        (CARD, 1.000),
+        (card(48_000, 240, 1920, 0), 0.060),
+        (card(48_000, 1024, 4096, 0), 0.120),
+        (card(44_100, 441, 1764, 0), 0.060),
+        (card(16_000, 256, 1024, 0), 0.120),
+    ] {
+        let (mut device, world) = started((hardware, 0.0), (hardware, 0.0), 0.0);
+        let before = longest_delay(&mut device, 200);
+        world.lock().unwrap().now += late;
+        let begun = world.lock().unwrap().now;
+        let report = exchange(&mut device);
+        assert_eq!((report.xruns, report.restarted), (1, true), "{hardware}");
+        let took = world.lock().unwrap().now - begun;
+        let period = burst(&hardware) as f64 / f64::from(RATE_HZ);
+        // The card looks at the clock every quarter of a millisecond.
+        assert!(took < period + 0.001, "{hardware}: {took} s");
+        let after = longest_delay(&mut device, 200);
+        assert!(after <= before + 48, "{hardware}: {before}, then {after}");
     }
 }

@@ -3,7 +3,7 @@
 use super::super::JitterBuffer;
 use crate::audio::CodecKind;
 use crate::audio::codec::{Decoder, Payload, samples_per_tick};
-use crate::audio::{Frame, RtpPacket};
+use crate::audio::{Content, Frame, RtpPacket};
 use offhook_hal::audio::PERIOD_FRAMES;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -15,7 +15,7 @@ struct Step {
     sequence: i16,
     timestamp: i32,
     ssrc: u32,
-    payload_type: u8,
+    content: Content,
     /// Arrival against the period it is given in, ms.
     early_ms: u64,
     payload: Vec<u8>,
@@ -27,7 +27,7 @@ fn step() -> impl Strategy<Value = Step> {
     let sequence = prop_oneof![8 => Just(1i16), 1 => -5i16..5, 1 => any::<i16>()];
     let timestamp = prop_oneof![8 => Just(960i32), 1 => -5000i32..5000, 1 => any::<i32>()];
     let ssrc = prop_oneof![8 => Just(1u32), 1 => 1u32..3];
-    let payload_type = prop_oneof![8 => Just(96u8), 1 => any::<u8>()];
+    let content = prop_oneof![8 => Just(Content::Audio), 1 => Just(Content::ComfortNoise), 1 => Just(Content::Nothing)];
     let early_ms = prop_oneof![4 => 0u64..20, 1 => 0u64..100_000];
     let payload = prop_oneof![
         1 => vec(any::<u8>(), 0..1500),
@@ -41,17 +41,17 @@ fn step() -> impl Strategy<Value = Step> {
         sequence,
         timestamp,
         ssrc,
-        payload_type,
+        content,
         early_ms,
         payload,
         0u8..4,
     )
         .prop_map(
-            |(sequence, timestamp, ssrc, payload_type, early_ms, payload, periods)| Step {
+            |(sequence, timestamp, ssrc, content, early_ms, payload, periods)| Step {
                 sequence,
                 timestamp,
                 ssrc,
-                payload_type,
+                content,
                 early_ms,
                 payload,
                 periods,
@@ -71,7 +71,7 @@ fn play(kind: CodecKind, steps: Vec<Step>) {
         timestamp = timestamp.wrapping_add_signed(step.timestamp);
         let now = base + Duration::from_millis(10) * period;
         let packet = RtpPacket {
-            payload_type: step.payload_type,
+            content: step.content,
             sequence,
             timestamp,
             ssrc: step.ssrc,

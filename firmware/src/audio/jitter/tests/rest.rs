@@ -3,6 +3,7 @@
 
 use super::Run;
 use crate::audio::CodecKind;
+use crate::audio::Content;
 use crate::audio::codec::{Decode, Decoder, Encoder, Payload, samples_per_tick};
 use crate::audio::pipeline::OpusConfig;
 use crate::audio::ramp::ms;
@@ -44,16 +45,16 @@ fn run(kind: CodecKind, rest_ms: usize) -> (Run<Decoder>, f32) {
             .collect();
         let mut payload = Payload::new();
         assert!(encoder.encode(&sound, &mut payload));
-        let mut payload_type = 96;
+        let mut content = Content::Audio;
         if kind != CodecKind::Opus && !speaks {
             payload.clear();
             if n == 50 {
                 // 60 dB below overload, which is what the hiss has, and a spectrum that is not looked at.
                 payload.extend([60, 128]);
-                payload_type = 13;
+                content = Content::ComfortNoise;
             }
         }
-        if payload_type == 13 || payload.is_empty() {
+        if content == Content::ComfortNoise || payload.is_empty() {
             alone.conceal(&mut decoded[..960]);
         } else {
             assert_eq!(alone.decode(&payload, &mut decoded), Some(960));
@@ -64,7 +65,7 @@ fn run(kind: CodecKind, rest_ms: usize) -> (Run<Decoder>, f32) {
         }
         sequence += 1;
         run.arrive((n * 20) as f64, |packet| {
-            packet.payload_type = payload_type;
+            packet.content = content;
             packet.sequence = sequence;
             packet.timestamp = (n * 960) as u32 / samples_per_tick(kind) as u32;
             packet.payload = payload;
@@ -126,12 +127,11 @@ fn a_call_that_begins_with_a_rest_plays_its_voice_all_the_same() {
     run.jitter.start(6);
     let noise = |level: &[u8]| Payload::from_slice(level).unwrap();
     run.arrive(0.0, |packet| {
-        packet.payload_type = 13;
+        packet.content = Content::ComfortNoise;
         packet.payload = noise(&[55]);
     });
     for n in 1..50u16 {
         run.arrive(f64::from(n) * 20.0, |packet| {
-            packet.payload_type = 0;
             packet.sequence = n;
             packet.timestamp = u32::from(n) * 160;
             packet.payload = noise(&[0x20; 160]);
@@ -139,4 +139,78 @@ fn a_call_that_begins_with_a_rest_plays_its_voice_all_the_same() {
     }
     run.play(900.0);
     assert!(rms(&run.played[ms(500)..ms(800)]) > 0.1);
+}
+
+/// A far end that speaks for a second, is silent for an hour and speaks again: with nothing at all sent meanwhile, or with
+/// what says that it is silent every 400 ms (Opus) or 100 ms (comfort noise beside G.711).
+#[test]
+fn an_hour_of_silence_leaves_nothing_behind() {
+    const HOUR_MS: usize = 3_600_000;
+    for (kind, tells_every_ms) in [
+        (CodecKind::Pcmu, None),
+        (CodecKind::Opus, Some(400)),
+        (CodecKind::Pcmu, Some(100)),
+    ] {
+        let mut decoder = Decoder::new().unwrap();
+        decoder.start(kind);
+        let mut run = Run::with_decoder(decoder);
+        run.jitter.start(samples_per_tick(kind));
+        let mut encoder = Encoder::new(OpusConfig::default()).unwrap();
+        encoder.start(kind);
+        let voice: Vec<f32> = (0..960)
+            .map(|n| (n as f32 * 300.0 / 48_000.0 * std::f32::consts::TAU).sin() * 0.3)
+            .collect();
+        let mut sequence = 0u16;
+        for at_ms in (0..HOUR_MS + 2000).step_by(20) {
+            let mut packet = Payload::new();
+            let mut content = Content::Audio;
+            if !(1000..1000 + HOUR_MS).contains(&at_ms) {
+                assert!(encoder.encode(&voice, &mut packet));
+            } else if tells_every_ms.is_some_and(|every| at_ms % every == 0) {
+                match kind {
+                    // 20 ms of SILK or CELT without anything in it, as discontinuous transmission sends it.
+                    CodecKind::Opus => packet.extend([0x48]),
+                    CodecKind::Pcmu | CodecKind::Pcma => {
+                        content = Content::ComfortNoise;
+                        packet.extend([60]);
+                    }
+                }
+            }
+            if !packet.is_empty() {
+                sequence = sequence.wrapping_add(1);
+                run.arrive(at_ms as f64, |arriving| {
+                    arriving.content = content;
+                    arriving.sequence = sequence;
+                    arriving.timestamp = (at_ms * 48) as u32 / samples_per_tick(kind) as u32;
+                    arriving.payload = packet;
+                });
+            }
+            run.play(at_ms as f64);
+            if at_ms % 10_000 == 0 {
+                assert!(run.jitter.ring.len() <= 1 && run.on_the_way.len() <= 1);
+                assert!(run.jitter.pcm.len() < ms(200));
+                // An hour of sound is 700 MB.
+                run.played.clear();
+                run.delays.clear();
+                run.played_timestamps.clear();
+            }
+        }
+        let counters = run.jitter.counters();
+        println!("{kind:?}, {tells_every_ms:?}: {counters:?}");
+        assert_eq!(
+            (counters.lost, counters.late),
+            (0, 0),
+            "{kind:?}: {counters:?}"
+        );
+        assert!(
+            counters.concealed_samples < ms(300) as u64,
+            "{kind:?}: {counters:?}"
+        );
+        assert!(counters.delay_ms < 25.0, "{kind:?}: {counters:?}");
+        let end = run.played.len();
+        assert!(
+            rms(&run.played[end - ms(500)..]) > 0.1,
+            "{kind:?} speaks again"
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! A far end for the tests: the stack itself, plain, as the offerer; and the audio thread's ends of the queues.
 
-use crate::audio::{EncodedFrame, PACKET_QUEUE, RtpPacket, StreamPort};
+use crate::audio::{Content, EncodedFrame, PACKET_QUEUE, RtpPacket, StreamPort};
 use crate::media::{ConnectionState, Negotiated, Peer, PeerConfig, PeerEvent};
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::Registry;
@@ -534,8 +534,8 @@ impl Call {
             self.far.send(payload_type, &[100 + index; 30]).await;
             let heard = self.phone.hear().await;
             assert_eq!(
-                (heard.payload_type, &heard.payload[..]),
-                (payload_type, &[100 + index; 30][..])
+                (heard.content, &heard.payload[..]),
+                (Content::Audio, &[100 + index; 30][..])
             );
             assert!(heard.arrival.elapsed() < PATIENCE);
         }

@@ -56,6 +56,31 @@ fn the_first_codec_we_have_is_chosen_with_its_telephone_event() {
     check("300 x 111", &all, CodecKind::Opus, 111, None);
 }
 
+/// While it was not answered, a far end that keeps to what was agreed on never sent any.
+#[test]
+fn comfort_noise_is_answered_beside_g711() {
+    let check = |formats: &str, lines: &[&str], payload_type, answered: &str| {
+        let offer = parse(&offer_with(formats, lines));
+        assert_eq!(offer.noise_payload_type, payload_type, "{formats}");
+        let text = answer(&offer, &local(), &origin());
+        assert!(
+            text.contains(&format!(" UDP/TLS/RTP/SAVPF {answered}\r\n")),
+            "{text}"
+        );
+        let map = payload_type.map(|number| format!("a=rtpmap:{number} CN/8000\r\n"));
+        assert!(map.is_none_or(|map| text.contains(&map)), "{text}");
+        assert_eq!(text.contains("CN/"), payload_type.is_some(), "{text}");
+    };
+    let lines = [OPUS, EVENT_8, "a=rtpmap:98 cn/8000", "a=rtpmap:99 CN/16000"];
+    check("0 8 13 126", &lines, Some(13), "0 13 126");
+    check("8 98", &lines, Some(98), "8 98");
+    check("0 13", &["a=rtpmap:13 CN/8000"], Some(13), "0 13");
+    // Nothing that was not offered, at no other rate, and not beside Opus, which has its own.
+    check("0 126", &lines, None, "0 126");
+    check("0 99", &lines, None, "0");
+    check("111 0 13", &lines, None, "111");
+}
+
 #[test]
 fn what_cannot_be_answered_says_why() {
     let check = |text: &str, expected: &str| {
