@@ -16,8 +16,11 @@ struct Card {
 }
 
 impl Card {
-    /// A removable one with something on it.
-    fn new() -> Self {
+    /// A removable one with something on it; none where there are no loop devices.
+    fn new() -> Option<Self> {
+        if !is_root() {
+            return None;
+        }
         let dir = tempfile::tempdir().expect("a folder");
         let content = dir.path().join("content");
         std::fs::write(&content, vec![0x55; CARD]).expect("written");
@@ -25,14 +28,17 @@ impl Card {
         let losetup = losetup.args(["--find", "--show"]).arg(&content);
         let device = String::from_utf8(losetup.output().expect("losetup").stdout).expect("text");
         let device = device.trim().to_owned();
-        assert!(device.starts_with("/dev/loop"), "no loop device to be had");
+        if device.is_empty() {
+            eprintln!("SKIPPED: the kernel has no loop devices");
+            return None;
+        }
         let says = dir.path().join("sys/block").join(&device["/dev/".len()..]);
         std::fs::create_dir_all(says.join("device")).expect("made");
         let card = Self { dir, device, says };
         card.says("removable", "1");
         card.says("ro", "0");
         card.says("size", &(CARD / 512).to_string());
-        card
+        Some(card)
     }
 
     fn says(&self, file: &str, text: &str) {
@@ -89,10 +95,7 @@ fn image() -> Vec<u8> {
 
 #[test]
 fn what_is_no_card_or_is_in_use_is_refused_and_left_alone() {
-    if !is_root() {
-        return;
-    }
-    let card = Card::new();
+    let Some(card) = Card::new() else { return };
     let image = card.file("image", &image());
 
     let output = card.flash(&image, "/dev/null");
@@ -116,10 +119,7 @@ fn what_is_no_card_or_is_in_use_is_refused_and_left_alone() {
 
 #[test]
 fn a_card_smaller_than_it_says_is_told() {
-    if !is_root() {
-        return;
-    }
-    let card = Card::new();
+    let Some(card) = Card::new() else { return };
     let image = card.file("image", &[0x66; CARD + CARD / 2]);
     card.says("size", &(2 * CARD / 512).to_string());
     let output = card.flash(&image, &card.device);
@@ -132,10 +132,7 @@ fn a_card_smaller_than_it_says_is_told() {
 
 #[test]
 fn a_mounted_card_is_refused() {
-    if !is_root() {
-        return;
-    }
-    let card = Card::new();
+    let Some(card) = Card::new() else { return };
     let image = card.file("image", &image());
     let made = Command::new("mke2fs").args(["-q", &card.device]).output();
     assert!(made.expect("mke2fs").status.success());
@@ -159,10 +156,7 @@ fn a_mounted_card_is_refused() {
 
 #[test]
 fn an_image_is_written_and_read_back_compressed_or_not() {
-    if !is_root() {
-        return;
-    }
-    let card = Card::new();
+    let Some(card) = Card::new() else { return };
     let bytes = image();
     let image = card.file("card.img", &bytes);
     let compressed = card.dir.path().join("card.img.zst");
