@@ -120,7 +120,7 @@ fn what_is_no_card_or_is_in_use_is_refused_and_left_alone() {
 #[test]
 fn a_card_smaller_than_it_says_is_told() {
     let Some(card) = Card::new() else { return };
-    let image = card.file("image", &[0x66; CARD + CARD / 2]);
+    let image = card.file("image", &vec![0x66; CARD + CARD / 2]);
     card.says("size", &(2 * CARD / 512).to_string());
     let output = card.flash(&image, &card.device);
     let said = String::from_utf8_lossy(&output.stderr);
