@@ -360,7 +360,7 @@ impl Script {
                     6 => packet.payload.iter_mut().for_each(|byte| *byte ^= 0xa5), // garbage
                     7 => {
                         packet.content =
-                            [Content::Nothing, Content::ComfortNoise][self.dice(2) as usize]
+                            [Content::Nothing, Content::ComfortNoise][self.dice(2) as usize];
                     }
                     8 => packet.ssrc = 77, // stray source
                     9 => self.timestamps[from] = self.timestamps[from].wrapping_add(1 << 24),
