@@ -75,6 +75,8 @@ pub(super) struct Sound {
     listening: bool,
     /// Of the present path, percent.
     volume: u8,
+    /// What of it the audio thread does, percent.
+    own_volume: u8,
     wake: mpsc::Sender<Wake>,
 }
 
@@ -145,6 +147,7 @@ impl Sound {
                 rings_here: false,
                 listening: false,
                 volume: EngineConfig::default().volume_percent,
+                own_volume: EngineConfig::default().volume_percent,
                 wake,
             },
             ports.into(),
@@ -208,7 +211,12 @@ impl Sound {
         if self.rings_here && !self.listening {
             self.levels.ring(self.path);
         } else {
-            let rest = self.levels.volume(self.path, self.volume);
+            let mut rest = self.levels.volume(self.path, self.volume);
+            // The device that is left plays on for a moment, perhaps at an ear: only the next one gets louder.
+            if matches!(self.state, State::Leaving(..) | State::Switching { .. }) {
+                rest = rest.min(self.own_volume);
+            }
+            self.own_volume = rest;
             self.tell_thread(AudioCommand::Volume(rest));
         }
     }
@@ -307,6 +315,7 @@ impl Sound {
             (State::Leaving(thread, left), result) if self.is_here(left) => {
                 close(result.ok());
                 self.state = State::Running(thread, left);
+                self.set_levels();
                 Outcome::Nothing
             }
             // One that is busy may be held by ourselves, for the path that is left: it is tried again after that.
@@ -380,6 +389,7 @@ impl Sound {
         match thread::spawn(device, engine, on_end) {
             Ok(thread) => {
                 self.state = State::Running(thread, path);
+                self.set_levels();
                 Outcome::Running
             }
             Err(error) => {

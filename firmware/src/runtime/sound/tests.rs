@@ -82,6 +82,32 @@ async fn sound_goes_on_until_the_next_device_is_open() {
     sound.stop();
 }
 
+/// While the next path's volume counted at once, a headset that was set low shouted into the ear until the loudspeaker was
+/// open.
+#[tokio::test]
+async fn the_device_that_is_left_gets_no_louder() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut sound, mut woken) = sound(dir.path());
+    sound.open();
+    sound.send(AudioCommand::Volume(20));
+    settled(&mut sound, &mut woken).await;
+    sound.switch(AudioPath::Speaker);
+    sound.send(AudioCommand::Volume(90));
+    assert!(matches!(sound.state, State::Leaving(..)));
+    assert_eq!(sound.own_volume, 20);
+    settled(&mut sound, &mut woken).await;
+    assert_eq!(sound.own_volume, 90);
+    // There and back before the other device is open: the one that plays on is the path's own again.
+    sound.switch(AudioPath::Handset);
+    sound.send(AudioCommand::Volume(5));
+    assert_eq!(sound.own_volume, 5, "softer at once");
+    sound.switch(AudioPath::Speaker);
+    sound.send(AudioCommand::Volume(90));
+    settled(&mut sound, &mut woken).await;
+    assert_eq!(sound.own_volume, 90);
+    sound.stop();
+}
+
 /// Thrown away, as it was, the 20 to 40 ms that are queued are missing in the word beside what the change itself takes.
 #[tokio::test]
 async fn the_device_that_is_left_plays_what_is_queued() {
