@@ -1,4 +1,4 @@
-# What cost, report and endurance share: the audio pipeline alone, optimised. Sourced by them, not run.
+# What cost, report, endurance and neteq/compare share: the audio pipeline alone, optimised, and the judges of sounds. Sourced by them, not run.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../../cross/lib.sh"
 
@@ -16,4 +16,17 @@ build_alone() {
   "${build[@]}"
   program=$("${build[@]}" --message-format json 2>/dev/null | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
   [ -x "$program" ] || die "cargo does not say where it has put the program"
+}
+
+# Has ViSQOL and PESQ judge sounds: tests/audio/quality with these arguments.
+judge() {
+  local tools=${XDG_CACHE_HOME:-$HOME/.cache}/offhook/quality
+  need_packages "converting rates for the judges" sox
+  if ! "$tools/bin/python" -c "import pesq, visqol" 2>/dev/null; then
+    say "Installing ViSQOL and PESQ into $tools"
+    python3 -m venv "$tools"
+    "$tools/bin/pip" install --quiet numpy==2.* pesq==0.0.4 'visqol-python[lattice]==3.8.0'
+  fi
+  say "Judging"
+  "$tools/bin/python" "$root/tests/audio/quality" "$@"
 }

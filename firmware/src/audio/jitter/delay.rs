@@ -17,8 +17,9 @@ const BINS: usize = 320;
 const QUANTILE: f32 = 0.99;
 /// The part that comes in time as a rule.
 const USUAL: f32 = 0.9;
-/// Time constant of forgetting, samples: 2.5 s, so that 2 late packets of 20 ms in a row raise the target.
-const MEMORY: f32 = 2.5 * RATE_HZ as f32;
+/// Time constant of forgetting, samples: 3 s, so that 2 late packets of 20 ms in a row raise the target. What is forgotten
+/// sooner moves the target more often, and each move is a stretch that is heard.
+const MEMORY: f32 = 3.0 * RATE_HZ as f32;
 /// The target falls by at most this part of the time that passes: 20 ms per second. It rises at once.
 const FALL: f64 = 0.02;
 /// The quickest packet is looked for in this and the last block of half a second: long enough to meet one in any

@@ -50,10 +50,16 @@ const STALL_STEP: usize = ms(5) / 2;
 const START_EXCESS: f64 = ms(60) as f64;
 /// More than this above it later, and whole packets are left out.
 const SKIP_EXCESS: f64 = ms(200) as f64;
-/// Delay above the target that is put up with.
-const TOLERANCE: f64 = ms(5) as f64;
+/// Delay above the target that is put up with: each stretch is heard, and the target may soon be higher again.
+const TOLERANCE: f64 = ms(12) as f64;
+/// That which is put up with for longer than [`LONG`].
+const LONG_TOLERANCE: f64 = ms(3) as f64;
+const LONG: usize = ms(1500);
 /// Delay below the target that is put up with, and what a shortening leaves above it.
 const MARGIN: f64 = ms(1) as f64;
+/// While copies are waited for, the delay may be so much less than the target, which is so much higher: what was made up
+/// for a gap and left out again need not be put in again.
+const SLACK: f64 = ms(5) as f64;
 /// A lengthening goes at most this far above the target: less than `TOLERANCE`, or it would be taken back.
 const LENGTHEN_BEYOND: f64 = ms(4) as f64;
 /// Leaving out what was made up goes at most this far below it: what is then put in repeats what was said, which is heard
@@ -108,6 +114,8 @@ pub struct JitterBuffer {
     ignored: i64,
     /// Packets until one may be shortened without urgency.
     rest: u32,
+    /// For how long the delay has been above the target by more than [`LONG_TOLERANCE`], samples.
+    above: usize,
     /// Nobody speaks at the far end, and it sends nothing: comfort noise plays.
     rests: bool,
     /// The last comfort noise packet: its sequence number and level.
@@ -142,6 +150,7 @@ impl JitterBuffer {
             slack: 0,
             ignored: 0,
             rest: 0,
+            above: 0,
             rests: false,
             noise: None,
             gain: Ramp::new(1.0, FADE),
@@ -277,7 +286,7 @@ impl JitterBuffer {
         let mut target = self.delay.target();
         if self.loss.waits_for_copies() {
             // Few are lost, so the next one may be late more often than others.
-            target = target.max(self.delay.usual() + self.packet_samples as f64);
+            target = target.max(self.delay.usual() + self.packet_samples as f64 + SLACK);
         }
         target + self.headroom as f64
     }
@@ -500,17 +509,32 @@ impl JitterBuffer {
         let target = self.target();
         let excess = self.delay.delay(now, self.playing()) - target;
         let slack = self.slack as f64;
+        self.above = if excess > LONG_TOLERANCE {
+            self.above + decoded
+        } else {
+            0
+        };
+        let tolerance = if self.above > LONG {
+            LONG_TOLERANCE
+        } else {
+            TOLERANCE
+        };
+        let short = if self.loss.waits_for_copies() {
+            SLACK
+        } else {
+            MARGIN
+        };
         let urgency = ((excess.abs() - TOLERANCE) / (2.0 * URGENT)).clamp(0.0, 1.0);
         let fit = (GOOD_FIT + (POOR_FIT - GOOD_FIT) * urgency) as f32;
         if excess > SKIP_EXCESS && slack > SKIP_EXCESS {
             self.leave_out_a_packet();
-        } else if excess > TOLERANCE && (excess > URGENT || self.rest == 0) {
+        } else if excess > tolerance && (excess > URGENT || self.rest == 0) {
             let most = (excess - MARGIN).min(slack).max(0.0) as usize;
             let (sound, start, end) = self.pcm.tail(decoded);
             let piece = stretch::shorten(&mut sound[start..end], most, fit);
             self.pcm.moved_end(-(piece as isize));
             self.stretched(-(piece as i64));
-        } else if excess < -MARGIN {
+        } else if excess < -short {
             let most = (LENGTHEN_BEYOND - excess) as usize;
             let (sound, start, end) = self.pcm.tail(decoded);
             let piece = stretch::lengthen(sound, start, end, most, fit);

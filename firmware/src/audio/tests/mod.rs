@@ -9,6 +9,6 @@ mod figures;
 pub mod measure;
 #[path = "../../../../tests/audio/traces/network.rs"]
 pub mod network;
-mod report;
+pub mod report;
 pub mod rig;
 pub mod speech;

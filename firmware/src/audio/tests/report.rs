@@ -73,7 +73,8 @@ fn folder() -> PathBuf {
     folder
 }
 
-fn write_wav(file: &Path, sound: &[f32]) {
+/// 48 kHz, mono, 16 bit.
+pub fn write_wav(file: &Path, sound: &[f32]) {
     let bytes = sound.len() as u32 * 2;
     let mut all = Vec::new();
     all.extend(b"RIFF");

@@ -1,6 +1,8 @@
 //! Our buffer against libwebrtc's NetEQ, on the same packets and in virtual time: `tests/audio/neteq/compare` builds
 //! NetEQ and runs this. The packets are those of the simulator's gateway: real Opus, with copies where the network loses.
 
+mod sounds;
+
 use super::Run;
 use super::traces::{Packet, networks, trace};
 use crate::audio::codec::{Decode, Decoder, Payload};
@@ -21,8 +23,7 @@ const PHASES: [u64; 4] = [1300, 3700, 6200, 8800];
 const EQUAL: f64 = 0.2;
 
 /// What the far end sends, packet by packet: the voice again and again, coded as the simulator's gateway does.
-fn payloads(network: &Network, packets: usize) -> Vec<Payload> {
-    let voice = recording("Front_Center");
+fn payloads(network: &Network, voice: &[f32], packets: usize) -> Vec<Payload> {
     let mut encoder =
         opus::Encoder::new(48_000, opus::Channels::Mono, opus::Application::Audio).unwrap();
     encoder.set_bitrate(opus::Bitrate::Bits(64_000)).unwrap();
@@ -62,10 +63,23 @@ struct Figures {
     stretched: f64,
 }
 
+impl Figures {
+    /// Delay, concealed, stretched.
+    fn row(&self) -> String {
+        let Self {
+            delay,
+            concealed,
+            stretched,
+        } = self;
+        format!("{delay:5.1} {concealed:9.1} {stretched:9.1}")
+    }
+}
+
 impl Stream {
-    fn new(network: &Network) -> Self {
+    /// `voice` again and again, through `network`.
+    fn new(network: &Network, voice: &[f32]) -> Self {
         let trace = trace(network, PACKET_MS);
-        let payloads = payloads(network, trace.len());
+        let payloads = payloads(network, voice, trace.len());
         Self { trace, payloads }
     }
 
@@ -99,42 +113,45 @@ impl Stream {
         }
     }
 
-    fn ours(&self, headroom: usize) -> Figures {
-        mean(|phase_us| {
-            let mut run = Run::with_decoder(Decoder::new().unwrap());
-            run.jitter = JitterBuffer::new(headroom);
-            run.jitter.start(1);
-            run.phase_us = phase_us;
-            for (n, packet) in self.trace.iter().enumerate() {
-                if let Some(arrived) = packet.arrived {
-                    run.arrive(arrived, |packet| {
-                        packet.sequence = n as u16;
-                        packet.timestamp = (n * ms(PACKET_MS)) as u32;
-                        packet.payload = self.payloads[n].clone();
-                    });
-                }
-            }
-            // The buffer counts timestamps from the packet that came first.
-            let origin = (0..self.trace.len())
-                .filter_map(|n| Some((self.trace[n].arrived?, n)))
-                .min_by(|a, b| a.0.total_cmp(&b.0))
-                .map_or(0, |(_, n)| n * ms(PACKET_MS)) as i64;
-            let mut periods = Vec::new();
-            while f64::from(run.periods) * 10.0 < self.end_ms() {
-                run.play(f64::from(run.periods) * 10.0 + 1.0);
-                let counters = run.jitter.counters();
-                periods.push(Period {
-                    timestamp: run
-                        .played_timestamps
-                        .last()
-                        .unwrap()
-                        .map(|one| one + origin),
-                    concealed: counters.concealed_samples,
-                    stretched: counters.stretched_samples,
+    /// What our buffer does in one phase, and what is heard of it.
+    fn ours_at(&self, headroom: usize, phase_us: u64) -> (Figures, Vec<f32>) {
+        let mut run = Run::with_decoder(Decoder::new().unwrap());
+        run.jitter = JitterBuffer::new(headroom);
+        run.jitter.start(1);
+        run.phase_us = phase_us;
+        for (n, packet) in self.trace.iter().enumerate() {
+            if let Some(arrived) = packet.arrived {
+                run.arrive(arrived, |packet| {
+                    packet.sequence = n as u16;
+                    packet.timestamp = (n * ms(PACKET_MS)) as u32;
+                    packet.payload = self.payloads[n].clone();
                 });
             }
-            self.figures(&periods, phase_us)
-        })
+        }
+        // The buffer counts timestamps from the packet that came first.
+        let origin = (0..self.trace.len())
+            .filter_map(|n| Some((self.trace[n].arrived?, n)))
+            .min_by(|a, b| a.0.total_cmp(&b.0))
+            .map_or(0, |(_, n)| n * ms(PACKET_MS)) as i64;
+        let mut periods = Vec::new();
+        while f64::from(run.periods) * 10.0 < self.end_ms() {
+            run.play(f64::from(run.periods) * 10.0 + 1.0);
+            let counters = run.jitter.counters();
+            periods.push(Period {
+                timestamp: run
+                    .played_timestamps
+                    .last()
+                    .unwrap()
+                    .map(|one| one + origin),
+                concealed: counters.concealed_samples,
+                stretched: counters.stretched_samples,
+            });
+        }
+        (self.figures(&periods, phase_us), run.played)
+    }
+
+    fn ours(&self, headroom: usize) -> Figures {
+        mean(|phase_us| self.ours_at(headroom, phase_us).0)
     }
 
     /// Packets as the driver reads them, sorted by arrival.
@@ -156,32 +173,41 @@ impl Stream {
         std::fs::write(file, lines.join("\n") + "\n").unwrap();
     }
 
-    /// NetEQ's, told to wait no less than `least_ms`.
+    /// What NetEQ does in one phase, told to wait no less than `least_ms`; the file `pcm` gets what is heard of it.
+    fn neteq_at(
+        &self,
+        driver: &Driver,
+        least_ms: usize,
+        phase_us: u64,
+        pcm: Option<&Path>,
+    ) -> Figures {
+        let out = Command::new(&driver.program)
+            .arg(&driver.packets)
+            .args([phase_us.to_string(), least_ms.to_string()])
+            .arg((self.end_ms() as u64).to_string())
+            .args(pcm)
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{out:?}");
+        let periods: Vec<Period> = String::from_utf8(out.stdout)
+            .unwrap()
+            .lines()
+            .map(|line| {
+                let fields: Vec<&str> = line.split(' ').collect();
+                let timestamp: Option<u32> = fields[0].parse().ok();
+                Period {
+                    // Before the first packet it is below 0.
+                    timestamp: timestamp.map(|one| i64::from(one as i32)),
+                    concealed: fields[1].parse().unwrap(),
+                    stretched: fields[3].parse().unwrap(),
+                }
+            })
+            .collect();
+        self.figures(&periods, phase_us)
+    }
+
     fn neteq(&self, driver: &Driver, least_ms: usize) -> Figures {
-        mean(|phase_us| {
-            let out = Command::new(&driver.program)
-                .arg(&driver.packets)
-                .args([phase_us.to_string(), least_ms.to_string()])
-                .arg((self.end_ms() as u64).to_string())
-                .output()
-                .unwrap();
-            assert!(out.status.success(), "{out:?}");
-            let periods: Vec<Period> = String::from_utf8(out.stdout)
-                .unwrap()
-                .lines()
-                .map(|line| {
-                    let fields: Vec<&str> = line.split(' ').collect();
-                    let timestamp: Option<u32> = fields[0].parse().ok();
-                    Period {
-                        // Before the first packet it is below 0.
-                        timestamp: timestamp.map(|one| i64::from(one as i32)),
-                        concealed: fields[1].parse().unwrap(),
-                        stretched: fields[3].parse().unwrap(),
-                    }
-                })
-                .collect();
-            self.figures(&periods, phase_us)
-        })
+        mean(|phase_us| self.neteq_at(driver, least_ms, phase_us, None))
     }
 
     /// Lost, and in no copy that came: nobody can play these, ms.
@@ -202,6 +228,17 @@ impl Stream {
 struct Driver {
     program: PathBuf,
     packets: PathBuf,
+}
+
+impl Driver {
+    /// For what is sent through `stream`.
+    fn new(stream: &Stream, seed: u64) -> Self {
+        let program =
+            PathBuf::from(std::env::var_os("OFFHOOK_NETEQ").expect("the way to the driver"));
+        let packets = program.with_file_name(format!("{seed}.packets"));
+        stream.write(&packets);
+        Self { program, packets }
+    }
 }
 
 fn mean(of: impl Fn(u64) -> Figures) -> Figures {
@@ -247,18 +284,9 @@ fn equally_late(
 #[test]
 #[ignore = "needs NetEQ: tests/audio/neteq/compare"]
 fn not_worse_than_neteq() {
-    let program = PathBuf::from(std::env::var_os("OFFHOOK_NETEQ").expect("the way to the driver"));
     let words = std::env::var("OFFHOOK_NETWORKS").unwrap_or_default();
     let named = |network: &Network| {
         words.is_empty() || words.split(' ').any(|word| network.name.contains(word))
-    };
-    let row = |figures: &Figures| {
-        let Figures {
-            delay,
-            concealed,
-            stretched,
-        } = figures;
-        format!("{delay:5.1} {concealed:9.1} {stretched:9.1}")
     };
     let other_dice = std::env::var("OFFHOOK_SEED").map_or(0, |seed| seed.parse().unwrap());
     println!("Delay, concealed and stretched, ms; then the same with equal delay.");
@@ -269,22 +297,17 @@ fn not_worse_than_neteq() {
     let mut worse = Vec::new();
     for mut network in networks().into_iter().filter(named) {
         network.seed += other_dice;
-        let stream = Stream::new(&network);
-        let packets = program.with_file_name(format!("{}.packets", network.seed));
-        stream.write(&packets);
-        let driver = Driver {
-            program: program.clone(),
-            packets,
-        };
+        let stream = Stream::new(&network, &recording("Front_Center"));
+        let driver = Driver::new(&stream, network.seed);
         let alone = [stream.ours(0), stream.neteq(&driver, 0)];
         let [ours, theirs] = equally_late(&stream, &driver, alone);
         println!(
             "{:15} | {} | {} | {} | {} | {}",
             network.name,
-            row(&alone[0]),
-            row(&alone[1]),
-            row(&ours),
-            row(&theirs),
+            alone[0].row(),
+            alone[1].row(),
+            ours.row(),
+            theirs.row(),
             stream.irrecoverable_ms(),
         );
         if ours.concealed > theirs.concealed || ours.delay > theirs.delay + EQUAL {
