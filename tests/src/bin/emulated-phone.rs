@@ -2,7 +2,7 @@
 
 use offhook_cloudsim::Simulator;
 use offhook_cloudsim::spec::{Options, UserSpec};
-use offhook_tests::emulated::{self, Machine, Page};
+use offhook_tests::emulated::{self, Clock, Machine, Page};
 use std::convert::Infallible;
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ async fn run() -> Infallible {
     let user = sim.add_user(UserSpec::named("Agent One"));
     let since = Instant::now();
     println!("The emulated phone starts: one to five minutes, as quick as this computer is ...");
-    let mut machine = Machine::start("panel", &sim, &user).await;
+    let mut machine = Machine::start("panel", Clock::Host, &sim, &user).await;
     println!("Its system runs after {} s ...", since.elapsed().as_secs());
     machine.ready().await;
     let page = Page::start(&machine).await;

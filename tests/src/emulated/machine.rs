@@ -2,7 +2,7 @@
 
 use super::card;
 use super::pins::{self, Pins, TAP};
-use super::power::Power;
+use super::power::{Clock, Power};
 use super::sound::Sound;
 use crate::ear::RATE_HZ;
 use offhook_cloudsim::Simulator;
@@ -35,7 +35,7 @@ pub struct Machine {
 impl Machine {
     /// Starts a fresh card that is provisioned for this user of this simulator; waits until the pins answer. What happens
     /// at its pins and on its console is written to `NAME-*.log`, beside the image.
-    pub async fn start(name: &str, sim: &Simulator, user: &SimUser) -> Self {
+    pub async fn start(name: &str, clock: Clock, sim: &Simulator, user: &SimUser) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let card = dir.path().join("card.img");
         card::copy(&card::image(), &card).await;
@@ -45,7 +45,7 @@ impl Machine {
         let console = card::images().join(format!("{name}-console.log"));
         std::fs::write(&console, "").expect("a log");
         let page = free_port();
-        let power = Power::on(&card, place, &console, page);
+        let power = Power::on(clock, &card, place, &console, page);
         let log = card::images().join(format!("{name}-pins.log"));
         let mut machine = Self {
             pins: Pins::new(power.socket("pins"), &log).await,

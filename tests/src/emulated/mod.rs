@@ -13,6 +13,7 @@ pub use card::{bundle, serve};
 pub use machine::{Machine, PATIENCE};
 pub use page::Page;
 pub use pins::{LABELS, bits};
+pub use power::Clock;
 
 use offhook_cloudsim::gateway::{Codec, FarEndSource, LegConfig};
 use offhook_cloudsim::spec::{Options, OutboundSpec};

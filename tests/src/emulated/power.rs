@@ -12,6 +12,16 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+/// What an emulated machine's clock goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// The host's, however long its processor takes to emulate the machine's.
+    Host,
+    /// Its processors' instructions, all one after the other: 1 ns each, as a Cortex-A53 of a little over 1 GHz takes. So times do not
+    /// depend on the host. While the machine waits, its clock goes by the host's.
+    Instructions,
+}
+
 /// A machine that is on until this is dropped.
 pub struct Power {
     /// QEMU's process, one after the other.
@@ -21,15 +31,16 @@ pub struct Power {
 }
 
 impl Power {
-    /// Switches it on, with this card and a folder for its sockets; its console is written to a file, and the port
+    /// Switches it on, with this clock and card and a folder for its sockets; its console is written to a file, and the port
     /// `page` of the host's loopback leads to the phone's page.
     ///
     /// Each time the guest restarts, QEMU is started anew. In a machine that was only reset, QEMU has to give up piece by
     /// piece what it translated of the former kernel as the next one is loaded over it, which takes up to a minute.
-    pub fn on(card: &Path, sockets: PathBuf, console: &Path, page: u16) -> Self {
+    pub fn on(clock: Clock, card: &Path, sockets: PathBuf, console: &Path, page: u16) -> Self {
         let cut = Arc::new(Notify::new());
         let mut qemu = Command::new(card::repository().join("cross/qemu"));
         qemu.args(["qemu-virt", "--once"])
+            .args((clock == Clock::Instructions).then_some("--counted"))
             .env("OFFHOOK_CARD", card)
             .env("OFFHOOK_SOCKETS", &sockets)
             .env("OFFHOOK_CONSOLE", console)

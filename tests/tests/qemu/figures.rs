@@ -1,6 +1,7 @@
 //! What the phone takes of its machine.
 
 use super::Bench;
+use std::time::Duration;
 
 /// Memory of an idle phone, and of one in a call, MB resident.
 const IDLE_MB: u64 = 25;
@@ -8,6 +9,12 @@ pub const CALL_MB: u64 = 35;
 /// How often an idle phone may wake in a second, and for how long that is watched.
 const MOST_WAKES: u64 = 20;
 const WATCHED_S: u64 = 10;
+/// How long the phone may take from its start until it is ready for calls, and from a key's contact to its lamp, which
+/// holds the debounce time of 5 ms.
+const READY: Duration = Duration::from_secs(2);
+const ANSWER: Duration = Duration::from_millis(15);
+/// How often it is looked how soon a key is answered; even, so that its lamp is dark in the end.
+const ANSWERS: usize = 20;
 /// The phone's process.
 const PROCESS: &str = "systemctl show offhook -p MainPID --value";
 /// How long the phone took from its start until it was ready for calls, each time.
@@ -30,6 +37,34 @@ impl Bench {
         assert_eq!(self.machine.must(failed).await, "", "failed units");
         self.takes_at_most(IDLE_MB).await;
         self.sleeps().await;
+    }
+
+    /// Ready for a call, connected to its cloud, so soon after the phone was started; by the machine's own clock.
+    pub async fn starts_quickly(&mut self) {
+        for command in [
+            "do systemd-analyze time",
+            "do systemd-analyze critical-chain --no-pager offhook.service",
+        ] {
+            println!("{command}\n{}", self.machine.tell(command).await.0);
+        }
+        let ready = self.machine.must(READY_AFTER).await;
+        println!("{ready}");
+        let after = numbers(&ready.replace('=', " "))
+            .next()
+            .map(Duration::from_millis)
+            .expect("a time");
+        assert!(after <= READY, "{ready}");
+    }
+
+    /// A key of the resting phone is answered so soon, on average; by the machine's own clock.
+    pub async fn answers_quickly(&mut self) {
+        let mut answers = Vec::new();
+        for n in 0..ANSWERS {
+            answers.push(self.answer("speaker", n % 2 == 0).await);
+        }
+        let mean = answers.iter().sum::<Duration>() / ANSWERS as u32;
+        println!("from the contact to the lamp {mean:?} on average, of {answers:?}");
+        assert!(mean <= ANSWER, "{mean:?}");
     }
 
     /// The phone's own memory, as of now.
