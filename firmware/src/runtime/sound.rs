@@ -471,6 +471,7 @@ pub(super) fn specs(config: &Config, board: &Board, path: AudioPath) -> DuplexSp
             .audio
             .playback_spec()
             .unwrap_or_else(|| audio.playback.clone()),
+        period_frames: audio.period_frames,
         buffer_frames: audio.buffer_frames,
     }
 }

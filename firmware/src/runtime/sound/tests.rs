@@ -21,6 +21,18 @@ fn sound(dir: &Path) -> (Sound, mpsc::Receiver<Wake>) {
     (sound, woken)
 }
 
+/// Until it was, the driver was asked for 480 frames whatever the board said.
+#[test]
+fn a_card_is_asked_for_the_boards_period_and_buffer() {
+    let mut board = Board::builtin("desktop").unwrap();
+    (
+        board.audio.handset.period_frames,
+        board.audio.handset.buffer_frames,
+    ) = (1024, 9600);
+    let spec = specs(&Config::default(), &board, AudioPath::Handset);
+    assert_eq!((spec.period_frames, spec.buffer_frames), (1024, 9600));
+}
+
 /// Until sound runs; on which path, and whether there was trouble before.
 async fn settled(sound: &mut Sound, woken: &mut mpsc::Receiver<Wake>) -> (AudioPath, bool) {
     let mut trouble = false;
