@@ -1,8 +1,9 @@
+mod paths;
+
 use super::*;
 use crate::audio::Tone;
 use offhook_hal::audio::{Direction, ManualAudio, Period, PeriodReport, StreamFormat};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A phone each of whose paths plays into a file of its own.
