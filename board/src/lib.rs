@@ -306,7 +306,7 @@ pub struct AudioPath {
     pub capture: CaptureSpec,
     /// Where its ear is.
     pub playback: PlaybackSpec,
-    /// Frames per period.
+    /// Frames at 48 kHz between two interrupts of the device, as it is asked for.
     pub period_frames: usize,
     /// Frames in the device's buffer.
     pub buffer_frames: usize,

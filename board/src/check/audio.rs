@@ -2,7 +2,7 @@
 
 use std::ops::{Range, RangeInclusive};
 
-use offhook_hal::audio::{AudioError, BUFFER_FRAMES, PERIOD_FRAMES, PlaybackSpec};
+use offhook_hal::audio::{AudioError, BUFFER_FRAMES, PlaybackSpec};
 use toml::Spanned;
 
 use super::Check;
@@ -13,13 +13,15 @@ const DB: RangeInclusive<f32> = -120.0..=60.0;
 /// One's own voice in one's ear: louder than this it howls, quieter it is not heard.
 const SIDETONE_DB: RangeInclusive<f32> = -60.0..=-3.0;
 
+/// Frames between two interrupts of a card: from 2 ms, which costs five times as many of them as the phone needs, to
+/// 50 ms, of which four have room in the largest buffer.
+const PERIODS: RangeInclusive<u32> = 96..=2400;
 /// Room in a device's buffer beyond which sound could come that late that nobody talks any more: 200 ms, in times of the
 /// least.
 const MOST_BUFFERS: u32 = 5;
 
 impl Check<'_> {
     pub(super) fn path(&self, raw: raw::AudioPath) -> Result<AudioPath, BoardError> {
-        let period = PERIOD_FRAMES as u32;
         let least = BUFFER_FRAMES as u32;
         if raw.mixer_card.is_none()
             && let Some(element) = raw.playback_volume.as_ref().or(raw.capture_gain.as_ref())
@@ -38,11 +40,10 @@ impl Check<'_> {
                 .parse()
                 .map_err(|error| self.device(raw.capture.span(), &error))?,
             playback: self.playback(&raw.playback)?,
-            period_frames: self.source.number(
-                "period_frames",
-                &raw.period_frames,
-                period..=period,
-            )? as usize,
+            period_frames: self
+                .source
+                .number("period_frames", &raw.period_frames, PERIODS)?
+                as usize,
             buffer_frames: self.source.number(
                 "buffer_frames",
                 &raw.buffer_frames,

@@ -243,15 +243,15 @@ fn wrong_numbers_say_what_is_allowed() {
     );
     refused(
         "period_frames = 480",
-        "period_frames = 512",
+        "period_frames = 2401",
         "period_frames",
-        "period_frames is 512; allowed: 480",
+        "period_frames is 2401; allowed: 96 to 2400",
     );
     refused(
         "buffer_frames = 1920",
         "buffer_frames = 960",
         "buffer_frames",
-        "buffer_frames is 960; allowed: 1920",
+        "buffer_frames is 960; allowed: 1920 to 9600",
     );
     refused(
         "startup_ms = 2000",

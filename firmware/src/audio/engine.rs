@@ -43,6 +43,8 @@ struct Inner {
     microphone: Option<usize>,
     /// What was played: the echo canceller's reference.
     reference: Reference,
+    /// Made for a device that was left before it took it.
+    unplayed: Period,
 }
 
 impl Engine {
@@ -67,6 +69,7 @@ impl Engine {
             ringing: false,
             microphone: None,
             reference: Reference::new(),
+            unplayed: [0; PERIOD_FRAMES],
         }))
     }
 
@@ -102,6 +105,12 @@ impl Engine {
             && !inner.commands.ready()
     }
 
+    /// What was made for a device that was left and has not been played is not to be played any more: too much time has
+    /// gone by.
+    pub fn forget_unplayed(&mut self) {
+        self.0.unplayed = [0; PERIOD_FRAMES];
+    }
+
     /// Carries out the commands that wait. [`Engine::process`] does it by itself; to be called now and then while
     /// there is no sound device, so that none is lost.
     pub fn obey(&mut self) {
@@ -130,6 +139,14 @@ impl Worker for Engine {
 
     fn sleeper(&self) -> Arc<Sleeper> {
         Arc::clone(&self.0.shared.sleeper)
+    }
+
+    fn keep(&mut self, unplayed: &Period) {
+        self.0.unplayed = *unplayed;
+    }
+
+    fn kept(&mut self) -> Period {
+        std::mem::replace(&mut self.0.unplayed, [0; PERIOD_FRAMES])
     }
 
     fn beat(&self) {

@@ -16,6 +16,7 @@
     )
 )]
 
+mod adaptation;
 mod arena;
 mod canceller;
 mod capture;
@@ -46,7 +47,7 @@ mod tests;
 
 pub use crate::device::choices::TonePlan;
 pub use engine::Engine;
-pub use feedback::{Feedback, frame_within};
+pub use feedback::{Feedback, SendLimits};
 pub use kind::CodecKind;
 pub use pipeline::{AudioSetupError, Control, EngineConfig, Full, Levels, OpusConfig, pipeline};
 pub use ringer::{Ringer, RingerControl, ringer};
@@ -141,7 +142,7 @@ pub enum AudioCommand {
         stream: usize,
         /// Codec both ways.
         codec: CodecKind,
-        /// Frame to send, milliseconds: 10, 20, 40, 60.
+        /// Frame to send, milliseconds: 10, 20, 40, 60; longer ones where a limit asks for it ([`SendLimits`]).
         frame_ms: u8,
     },
     /// Stop it and forget its buffers.

@@ -1,7 +1,7 @@
 //! The microphone's way to one stream: gate, frame, codec, queue.
 
+use super::adaptation::{Adaptation, Tuning};
 use super::codec::{Encoder, MAX_PACKET_SAMPLES, Payload};
-use super::feedback::{Adaptation, Tuning};
 use super::pipeline::OpusConfig;
 use super::ramp::{GATE_SAMPLES, Ramp, ms};
 use super::{EncodedFrame, Feedback, Frame};
@@ -66,9 +66,9 @@ impl Sender {
         };
         let tuning = self
             .adaptation
-            .restart(&self.feedback, frame_ms, self.bandwidth_bps);
+            .restart(&self.feedback, codec, frame_ms, self.bandwidth_bps);
         self.encoder.tune(tuning);
-        self.frame_samples = ms(frame_ms.into());
+        self.frame_samples = ms(self.adaptation.frame_ms().into());
         self.filled = 0;
         self.gate.jump(0.0);
         self.talk_spurt = true;
@@ -95,9 +95,6 @@ impl Sender {
     }
 
     fn encode(&mut self) {
-        if let Some(tuning) = self.adaptation.follow(&self.feedback) {
-            self.encoder.tune(tuning);
-        }
         let mut payload = Payload::new();
         let encoded = self
             .encoder
@@ -116,6 +113,11 @@ impl Sender {
             self.dropped += 1;
             self.newly_dropped += 1;
             self.talk_spurt = true;
+        }
+        // Between two frames, so that each is of one length: its timestamp is where the one before it ended.
+        if let Some(tuning) = self.adaptation.follow(&self.feedback) {
+            self.encoder.tune(tuning);
+            self.frame_samples = ms(self.adaptation.frame_ms().into());
         }
     }
 }

@@ -33,6 +33,14 @@ pub trait Worker: Send + 'static {
     /// How another thread wakes the one that idles on this.
     fn sleeper(&self) -> Arc<Sleeper>;
 
+    /// Takes back a period that was made and not played, because the device is left before the next exchange.
+    fn keep(&mut self, _unplayed: &Period) {}
+
+    /// What is to be played first on the next device: the period that was kept, once; else silence.
+    fn kept(&mut self) -> Period {
+        [0; PERIOD_FRAMES]
+    }
+
     /// A sign of life of the thread that works on this.
     fn beat(&self) {}
 }
@@ -154,7 +162,7 @@ fn exchange(
     stop: &AtomicBool,
 ) -> Result<(), AudioError> {
     let mut capture = [0; PERIOD_FRAMES];
-    let mut playback = [0; PERIOD_FRAMES];
+    let mut playback = engine.kept();
     let mut idle = 0;
     while !stop.load(Ordering::Relaxed) && idle < LINGER {
         let report = device.exchange(&playback, &mut capture)?;
@@ -163,6 +171,7 @@ fn exchange(
         engine.beat();
         idle = if engine.is_idle() { idle + 1 } else { 0 };
     }
+    engine.keep(&playback);
     Ok(())
 }
 

@@ -150,6 +150,14 @@ impl Config {
                 "must be 10, 20, 40 or 60".into(),
             );
         }
+        let longest = self.audio.longest_frame_ms;
+        if !matches!(longest, 10 | 20 | 40 | 60) || longest < self.audio.frame_ms {
+            return fail(
+                "audio.longest_frame_ms",
+                &longest,
+                "must be 10, 20, 40 or 60, and no less than audio.frame_ms".into(),
+            );
+        }
         if (1..16_000).contains(&self.audio.bandwidth_bps) {
             return fail(
                 "audio.bandwidth_bps",
@@ -261,6 +269,10 @@ mod tests {
             ("[audio]\nopus_complexity = 11", "0 to 10"),
             ("[audio]\njitter_headroom_ms = 101", "0 to 100"),
             ("[audio]\nframe_ms = 15", "10, 20, 40 or 60"),
+            (
+                "[audio]\nframe_ms = 40\nlongest_frame_ms = 20",
+                "no less than audio.frame_ms",
+            ),
             ("[audio]\nbandwidth_bps = 9000", "0 or at least 16000"),
             ("[phone]\ninter_digit_timeout_ms = 5", "1000 to 20000"),
             ("[phone]\ntones = \"mars\"", "north-america"),

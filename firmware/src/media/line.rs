@@ -3,7 +3,7 @@
 use super::meter::Meter;
 use super::sdp::STACK_KEYS;
 use super::{ConnectionState, EventSink, Negotiated, PeerEvent, Statistics};
-use crate::audio::{Content, EncodedFrame, RtpPacket, StreamPort};
+use crate::audio::{Content, EncodedFrame, RtpPacket, SendLimits, StreamPort};
 use rtc::rtcp::Packet as RtcpPacket;
 use rtc::rtp;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,6 +55,13 @@ impl Line {
         inner
             .meter
             .answered(Instant::now(), negotiated.codec.clock_rate());
+    }
+
+    /// From now on so much may be sent.
+    pub(super) fn limit(&self, limits: SendLimits) {
+        if let Some(port) = &self.lock().port {
+            port.feedback.limit(limits);
+        }
     }
 
     /// Takes a connection state and reports it if it is new.

@@ -54,8 +54,10 @@ pub struct PeerConfig {
     pub loopback: bool,
     /// Also IPv6 host candidates; off by default as in the SDK (genesys-protocol 5.3).
     pub ipv6: bool,
-    /// Opus frame length wanted, milliseconds (10 or 20).
+    /// Frame length wanted, milliseconds: 10, 20, 40, 60.
     pub frame_ms: u8,
+    /// The longest that it may become where a limit asks for longer ones, milliseconds; less than `frame_ms`: never.
+    pub longest_frame_ms: u8,
 }
 
 /// The raw peer-connection state, with the SDK's words (5.3).

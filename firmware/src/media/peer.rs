@@ -230,6 +230,10 @@ impl Tasks {
         match self.answer(text).await {
             Ok((sdp, negotiated)) => {
                 info!(?negotiated, version = self.origin.version, "offer answered");
+                if let Some(offer) = &self.offer {
+                    self.line
+                        .limit(offer.send_limits(self.config.longest_frame_ms));
+                }
                 self.line.answered(negotiated);
                 let _ = self.sender.send(SenderCommand::Negotiated(negotiated));
                 self.line.emit(PeerEvent::Answered { sdp, negotiated });

@@ -1,7 +1,7 @@
 //! The peer connections, each in a task of its own, and the streams of the audio pipeline they use.
 
 use super::Wake;
-use crate::audio::{AudioCommand, MAX_STREAMS, StreamPort, frame_within};
+use crate::audio::{AudioCommand, MAX_STREAMS, StreamPort};
 use crate::device::config::Config;
 use crate::genesys::IceServers;
 use crate::genesys::id::SessionId;
@@ -29,6 +29,7 @@ pub(super) struct Peers {
     loopback: bool,
     ipv6: bool,
     frame_ms: u8,
+    longest_frame_ms: u8,
     /// For TURN servers behind TLS; none when it cannot be set up, which the cloud's connection then reports.
     tls: Option<Arc<rustls::ClientConfig>>,
     next_number: u64,
@@ -63,7 +64,8 @@ impl Peers {
             open: HashMap::new(),
             loopback,
             ipv6: config.cloud.ipv6,
-            frame_ms: frame_within(config.audio.bandwidth_bps, config.audio.frame_ms),
+            frame_ms: config.audio.frame_ms,
+            longest_frame_ms: config.audio.longest_frame_ms,
             tls,
             next_number: 0,
             wake,
@@ -129,6 +131,7 @@ impl Peers {
             loopback: self.loopback,
             ipv6: self.ipv6,
             frame_ms: self.frame_ms,
+            longest_frame_ms: self.longest_frame_ms,
         };
         let (verbs, wanted) = mpsc::unbounded_channel();
         let statistics = Arc::default();

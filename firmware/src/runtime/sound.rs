@@ -12,6 +12,7 @@ use crate::device::config::Config;
 use crate::phone::{AudioPath, Notice};
 use offhook_board::Board;
 use offhook_hal::audio::{AudioError, DuplexAudio, DuplexSpec, PlaybackSpec};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -75,10 +76,14 @@ pub(super) struct Sound {
     listening: bool,
     /// Of the present path, percent.
     volume: u8,
+    /// [`offhook_hal::audio::open`], but for tests.
+    opener: Arc<Opener>,
     /// What of it the audio thread does, percent.
     own_volume: u8,
     wake: mpsc::Sender<Wake>,
 }
+
+type Opener = dyn Fn(&DuplexSpec) -> Result<Box<dyn DuplexAudio>, AudioError> + Send + Sync;
 
 enum State {
     /// No device; the engine waits here.
@@ -147,6 +152,7 @@ impl Sound {
                 rings_here: false,
                 listening: false,
                 volume: EngineConfig::default().volume_percent,
+                opener: Arc::new(offhook_hal::audio::open),
                 own_volume: EngineConfig::default().volume_percent,
                 wake,
             },
@@ -174,9 +180,10 @@ impl Sound {
         let path = self.path;
         let spec = self.paths[path as usize].clone();
         let wake = self.wake.clone();
+        let opener = Arc::clone(&self.opener);
         tokio::task::spawn_blocking(move || {
             drop(former);
-            let result = offhook_hal::audio::open(&spec);
+            let result = opener(&spec);
             // The phone is stopping: the device is closed again.
             let _ = wake.blocking_send(Wake::Sound(SoundEvent::Opened(path, result)));
         });
@@ -401,7 +408,8 @@ impl Sound {
         }
     }
 
-    fn trouble(&mut self, engine: Box<Engine>, error: &AudioError) -> Outcome {
+    fn trouble(&mut self, mut engine: Box<Engine>, error: &AudioError) -> Outcome {
+        engine.forget_unplayed();
         tracing::error!(%error, "no sound; trying again in {} s", RETRY.as_secs());
         self.state = State::Closed(engine);
         let wake = self.wake.clone();
@@ -471,6 +479,7 @@ pub(super) fn specs(config: &Config, board: &Board, path: AudioPath) -> DuplexSp
             .audio
             .playback_spec()
             .unwrap_or_else(|| audio.playback.clone()),
+        period_frames: audio.period_frames,
         buffer_frames: audio.buffer_frames,
     }
 }

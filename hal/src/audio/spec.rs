@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::alsa::AlsaDuplex;
 use super::virtual_audio::{CaptureSource, PlaybackSink, VirtualAudio};
-use super::{AudioError, BUFFER_FRAMES, Direction, DuplexAudio};
+use super::{AudioError, BUFFER_FRAMES, Direction, DuplexAudio, PERIOD_FRAMES};
 
 /// Where sound comes from: `alsa:NAME`, `wav:FILE`, `silence`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,17 +39,22 @@ pub struct DuplexSpec {
     pub capture: CaptureSpec,
     /// Where it goes.
     pub playback: PlaybackSpec,
+    /// How much an ALSA device is asked to move between two interrupts, in frames at 48 kHz. The phone's own period stays
+    /// [`PERIOD_FRAMES`]; a longer one here comes in bursts and delays the sound by two of them, a shorter one costs
+    /// interrupts.
+    pub period_frames: usize,
     /// What an ALSA device is asked to have room for, in frames at 48 kHz. Not what delays the sound, but how much it may
     /// be delayed where the phone's thread is late.
     pub buffer_frames: usize,
 }
 
 impl DuplexSpec {
-    /// With the usual room, [`BUFFER_FRAMES`].
+    /// With the usual period and room, [`PERIOD_FRAMES`] and [`BUFFER_FRAMES`].
     pub const fn new(capture: CaptureSpec, playback: PlaybackSpec) -> Self {
         Self {
             capture,
             playback,
+            period_frames: PERIOD_FRAMES,
             buffer_frames: BUFFER_FRAMES,
         }
     }
@@ -61,6 +66,7 @@ pub fn open(spec: &DuplexSpec) -> Result<Box<dyn DuplexAudio>, AudioError> {
     let DuplexSpec {
         capture,
         playback,
+        period_frames,
         buffer_frames,
     } = spec;
     let capture_pcm = match capture {
@@ -77,7 +83,12 @@ pub fn open(spec: &DuplexSpec) -> Result<Box<dyn DuplexAudio>, AudioError> {
     };
     let device = match (capture_pcm, playback_pcm) {
         (None, None) => None,
-        (capture, playback) => Some(AlsaDuplex::open(capture, playback, *buffer_frames)?),
+        (capture, playback) => Some(AlsaDuplex::open(
+            capture,
+            playback,
+            *period_frames,
+            *buffer_frames,
+        )?),
     };
     // Last, because it makes the file: not if anything else fails.
     let sink = match playback {

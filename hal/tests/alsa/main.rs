@@ -64,7 +64,7 @@ fn devices_that_do_not_fit_are_refused_in_words() {
                     } else {
                         "playback"
                     };
-                    let error = AlsaDuplex::open(capture, playback, BUFFER_FRAMES)
+                    let error = AlsaDuplex::open(capture, playback, PERIOD_FRAMES, BUFFER_FRAMES)
                         .unwrap_err()
                         .to_string();
                     assert!(
@@ -75,7 +75,8 @@ fn devices_that_do_not_fit_are_refused_in_words() {
                 }
             }
             // The end that is wrong is the one that is named.
-            let error = AlsaDuplex::open(Some("null"), Some("nope"), BUFFER_FRAMES).unwrap_err();
+            let error = AlsaDuplex::open(Some("null"), Some("nope"), PERIOD_FRAMES, BUFFER_FRAMES)
+                .unwrap_err();
             assert!(matches!(error, AudioError::Missing { .. }), "{error}");
             assert!(
                 error.to_string().contains("playback device \"nope\""),
@@ -88,7 +89,8 @@ fn devices_that_do_not_fit_are_refused_in_words() {
 #[test]
 fn the_null_device_exchanges_periods() {
     with_plugins("the_null_device_exchanges_periods", here(), || {
-        let mut device = AlsaDuplex::open(Some("null"), Some("null"), BUFFER_FRAMES).unwrap();
+        let mut device =
+            AlsaDuplex::open(Some("null"), Some("null"), PERIOD_FRAMES, BUFFER_FRAMES).unwrap();
         let format = device.format().clone();
         assert_eq!(
             (format.capture.as_str(), format.playback.as_str()),
@@ -98,7 +100,8 @@ fn the_null_device_exchanges_periods() {
             (format.rate_hz, format.period_frames, format.buffer_frames),
             (48_000, 480, 1920)
         );
-        let roomy = AlsaDuplex::open(Some("null"), Some("null"), 5 * BUFFER_FRAMES).unwrap();
+        let roomy =
+            AlsaDuplex::open(Some("null"), Some("null"), PERIOD_FRAMES, 5 * BUFFER_FRAMES).unwrap();
         assert_eq!(roomy.format().buffer_frames, 9600, "as the board asks");
         let mut capture = [1; PERIOD_FRAMES];
         let refused = device.exchange(&[0; PERIOD_FRAMES], &mut capture);
@@ -141,29 +144,46 @@ fn every_sample_arrives_in_both_directions() {
             // The child has a folder of its own already.
             let sound = ramp(50);
             // One at a time: plugins do not say that they share a clock, and playback beside another clock is bent.
-            let mut heard = Vec::new();
-            for (capture, playback) in [(Some("recorder"), None), (None, Some("player"))] {
-                let mut device = AlsaDuplex::open(capture, playback, BUFFER_FRAMES).unwrap();
-                device.start().unwrap();
-                for period in sound.chunks_exact(PERIOD_FRAMES) {
-                    let mut captured = [0; PERIOD_FRAMES];
-                    let report = device
-                        .exchange(period.try_into().unwrap(), &mut captured)
-                        .unwrap();
-                    assert_eq!(report.xruns, 0);
-                    if capture.is_some() {
-                        heard.extend(captured);
+            // Whatever the card's own period.
+            for (period_frames, buffer_frames, expected) in [
+                (480, 1920, "alsa:"),
+                (240, 1920, "period 240, buffer 1920"),
+                (960, 9600, "period 960, buffer 9600"),
+                // Room for four.
+                (1024, 1920, "period 1024, buffer 4096"),
+            ] {
+                let mut heard = Vec::new();
+                for (capture, playback) in [(Some("recorder"), None), (None, Some("player"))] {
+                    let mut device =
+                        AlsaDuplex::open(capture, playback, period_frames, buffer_frames).unwrap();
+                    let format = device.format();
+                    let text = [&*format.capture, &*format.playback].concat();
+                    assert!(text.contains(expected), "{text}");
+                    device.start().unwrap();
+                    for period in sound.chunks_exact(PERIOD_FRAMES) {
+                        let mut captured = [0; PERIOD_FRAMES];
+                        let report = device
+                            .exchange(period.try_into().unwrap(), &mut captured)
+                            .unwrap();
+                        assert_eq!(report.xruns, 0);
+                        if capture.is_some() {
+                            heard.extend(captured);
+                        }
                     }
+                    device.stop();
                 }
-                device.stop();
+                assert!(heard == sound, "captured something else than the file");
+                let played = std::fs::read("played.raw").unwrap();
+                // Two periods of silence come first: that is how far playback is ahead.
+                let primed = vec![0_i16; 2 * PERIOD_FRAMES.max(period_frames)];
+                let expected = bytes(&[&primed[..], &sound].concat());
+                let differs = played.iter().zip(&expected).position(|(a, b)| a != b);
+                assert_eq!(
+                    (played.len(), differs),
+                    (expected.len(), None),
+                    "{period_frames}"
+                );
             }
-            assert!(heard == sound, "captured something else than the file");
-            let played = std::fs::read("played.raw").unwrap();
-            // Two periods of silence come first: that is how far playback is ahead.
-            let primed = [0_i16; 2 * PERIOD_FRAMES];
-            let expected = bytes(&[&primed[..], &sound].concat());
-            let differs = played.iter().zip(&expected).position(|(a, b)| a != b);
-            assert_eq!((played.len(), differs), (expected.len(), None));
         },
     );
 }
@@ -210,11 +230,17 @@ fn one_end_may_be_virtual() {
 #[test]
 fn a_card_of_another_format_is_taken_as_it_is() {
     with_plugins("a_card_of_another_format_is_taken_as_it_is", here(), || {
-        for (name, expected) in [
-            ("stereo_only", "48000 Hz, 16-bit, stereo, period 480,"),
-            ("plugged", "16000 Hz, 16-bit, mono, period 160,"),
+        for (name, period, expected) in [
+            ("stereo_only", 480, "48000 Hz, 16-bit, stereo, period 480,"),
+            ("plugged", 480, "16000 Hz, 16-bit, mono, period 160,"),
+            // At its own rate, the nearest there is.
+            (
+                "plugged",
+                1024,
+                "16000 Hz, 16-bit, mono, period 341, buffer 1365",
+            ),
         ] {
-            let device = AlsaDuplex::open(None, Some(name), BUFFER_FRAMES).unwrap();
+            let device = AlsaDuplex::open(None, Some(name), period, BUFFER_FRAMES).unwrap();
             let format = device.format().playback.clone();
             assert!(format.contains(expected), "{format}");
         }
@@ -228,7 +254,8 @@ fn a_studio_card_plays_the_phones_sound() {
         "a_studio_card_plays_the_phones_sound",
         folder.path(),
         || {
-            let mut device = AlsaDuplex::open(None, Some("studio"), BUFFER_FRAMES).unwrap();
+            let mut device =
+                AlsaDuplex::open(None, Some("studio"), PERIOD_FRAMES, BUFFER_FRAMES).unwrap();
             let format = device.format().playback.clone();
             assert!(
                 format.contains("44100 Hz, 16-bit, mono, period 441"),

@@ -1,5 +1,6 @@
 //! Sound is right: recorded speech, both ways at once, on Opus and G.711.
 
+use offhook::device::config::Config;
 use offhook_cloudsim::gateway::{Codec, FarEndSource, LegConfig};
 use offhook_cloudsim::measure::{self, Band, Comparison};
 use offhook_cloudsim::spec::InboundSpec;
@@ -86,6 +87,48 @@ async fn speech_both_ways(codec: Codec, band: Band, likeness: f32) {
 #[tokio::test(flavor = "multi_thread")]
 async fn speech_on_opus() {
     speech_both_ways(Codec::Opus, Band::WIDE, 0.95).await;
+}
+
+/// The phone sent frames of 20 ms and 60 kbit/s whatever the offer's `b=` said.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_far_end_with_little_room_gets_longer_frames() {
+    let fixed: fn(&mut Config) = |config| config.audio.longest_frame_ms = 20;
+    for (bandwidth_kbps, max_ptime_ms, change, frame_ms, bitrate_bps) in [
+        (None, None, None, 20.0, 40_000.0),
+        (Some(32), None, None, 40.0, 22_000.0),
+        (Some(32), Some(20), None, 20.0, 12_000.0),
+        (Some(32), None, Some(fixed), 20.0, 12_000.0),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let rig = Rig::start(PhoneOptions {
+            microphone: Some(measure::speech_wav(dir.path()).unwrap()),
+            change,
+            ..PhoneOptions::default()
+        })
+        .await;
+        let leg = LegConfig {
+            codecs: vec![Codec::Opus],
+            bandwidth_kbps,
+            max_ptime_ms,
+            ..LegConfig::default()
+        };
+        let call = rig
+            .answered(&InboundSpec {
+                leg,
+                ..InboundSpec::to(&rig.user)
+            })
+            .await;
+        let report = rig.wait_media(&call, |leg| leg.packets_in >= 100).await;
+        let leg = report.leg.unwrap();
+        let what = format!("{bandwidth_kbps:?} kbit/s, {max_ptime_ms:?} ms");
+        println!("{what}: {leg:?}");
+        assert!((leg.frame_in_ms - frame_ms).abs() < 0.1, "{what}: {leg:?}");
+        // Opus's rate is one over time, of speech with its pauses.
+        let sent_bps = leg.bytes_in as f64 / leg.packets_in as f64 * 8_000.0 / frame_ms;
+        assert!(sent_bps < 1.15 * bitrate_bps, "{what}: {sent_bps} bit/s");
+        rig.hang_up(&call).await;
+        rig.end().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,6 +30,7 @@ fn relay_only(server: IceServer, coturn: &Coturn) -> PeerConfig {
         ipv6: true,
         tls: Some(tls(&coturn.certificate())),
         frame_ms: 20,
+        longest_frame_ms: 60,
     }
 }
 

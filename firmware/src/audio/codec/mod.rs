@@ -6,7 +6,7 @@ mod opus;
 mod resample;
 
 use super::MAX_PAYLOAD_BYTES;
-use super::feedback::Tuning;
+use super::adaptation::Tuning;
 use super::pipeline::OpusConfig;
 use crate::audio::CodecKind;
 

@@ -1,7 +1,7 @@
 //! Opus (RFC 6716) by libopus, 48 kHz mono.
 
 use super::{Decode, MAX_PACKET_SAMPLES, Payload};
-use crate::audio::feedback::Tuning;
+use crate::audio::adaptation::Tuning;
 use crate::audio::pipeline::OpusConfig;
 use opus::{Application, Bitrate, Channels, Signal};
 
@@ -272,7 +272,7 @@ mod tests {
                 bitrate_bps,
                 ..OpusConfig::default()
             };
-            let mut adaptation = crate::audio::feedback::Adaptation::new(Tuning {
+            let mut adaptation = crate::audio::adaptation::Adaptation::new(Tuning {
                 bitrate_bps,
                 expected_loss_percent: config.expected_loss_percent,
             });

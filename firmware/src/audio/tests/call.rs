@@ -3,6 +3,7 @@
 use super::measure::{biggest_step, gap_ms, level_db, peaks, sine};
 use super::rig::{Call, Network};
 use crate::audio::CodecKind::{self, Opus, Pcma, Pcmu};
+use crate::audio::SendLimits;
 use crate::audio::codec::{Decode, Decoder, MAX_PACKET_SAMPLES};
 use crate::audio::ramp::ms;
 use std::f32::consts::TAU;
@@ -44,6 +45,52 @@ fn a_sine_keeps_its_frequency_and_level() {
                 "{name}"
             );
             assert!(gap_ms(heard) == 0, "{name}");
+        }
+    }
+}
+
+/// The far end says in the middle of the call how much may be sent, and takes it back: no packet is lost or late for it,
+/// timestamps go on (a wrong one would be concealed or dropped), and the voice goes on. A packet of 60 ms comes 40 ms
+/// later than one of 20 ms would, for which the far end has to make room once.
+#[test]
+fn the_frame_changes_in_the_middle_of_a_call() {
+    for kind in KINDS {
+        let narrow = match kind {
+            Opus => 24_000,
+            // 64 kbit/s, and headers of 60 ms.
+            Pcmu | Pcma => 71_000,
+        };
+        let mut call = Call::new(kind, 20, Network::CLEAN, 0.0);
+        call.speak(&vowel(ms(2000)));
+        for bandwidth_bps in [narrow, 0] {
+            call.near.ports[0].feedback.limit(SendLimits {
+                longest_ms: 60,
+                bandwidth_bps,
+                ..SendLimits::default()
+            });
+            call.speak(&vowel(ms(3000)));
+        }
+        let mut lengths: Vec<u32> = call.wire.sent.iter().map(|(_, f)| f.samples / 48).collect();
+        let sent: u32 = lengths.iter().sum();
+        assert!((7940..=8000).contains(&sent), "{kind:?}: {sent} ms");
+        lengths.dedup();
+        assert_eq!(lengths, [20, 60, 20], "{kind:?}");
+        let heard = &call.far.heard[ms(500)..ms(7900)];
+        let counters = call.far.control.stream(0);
+        println!("{kind:?}: longest gap {} ms, {counters:?}", gap_ms(heard));
+        assert_eq!(
+            (counters.lost, counters.refused, counters.restarts),
+            (0, 0, 0)
+        );
+        assert!(counters.concealed_samples <= ms(60) as u64, "{counters:?}");
+        assert!(gap_ms(heard) <= 10, "{kind:?}: {} ms", gap_ms(heard));
+        if kind == Opus {
+            let bytes: usize = call.wire.sent[110..140]
+                .iter()
+                .map(|(_, f)| f.payload.len())
+                .sum();
+            let bps = bytes * 8000 / (30 * 60) + 8 * 50 * 1000 / 60;
+            assert!(bps < 25_000, "{bps} bit/s with headers");
         }
     }
 }

@@ -98,8 +98,12 @@ pub struct AudioSection {
     pub opus_dtx: bool,
     /// Length of a sent frame, milliseconds: 10, 20, 40, 60. An offer may ask for another one.
     pub frame_ms: u8,
+    /// The longest that it may become where a limit, `bandwidth_bps` or the far end's, leaves too little for the voice, or
+    /// packets get lost beside one, milliseconds: 10, 20, 40, 60, at least
+    /// `frame_ms`; where it is the same, the frame is fixed.
+    pub longest_frame_ms: u8,
     /// The most that one call may send, bit/s, with the headers of its packets (IPv4, UDP, SRTP); 0: no limit. Packets
-    /// get longer where it leaves too little for the voice, then Opus's bit rate goes down.
+    /// get longer where it leaves too little for the voice, as far as `longest_frame_ms`, then Opus's bit rate goes down.
     pub bandwidth_bps: u32,
     /// How much longer to wait for the far end's packets than their arrivals so far ask for, milliseconds, 0..=100.
     pub jitter_headroom_ms: u8,
@@ -115,6 +119,7 @@ impl Default for AudioSection {
             opus_fec: true,
             opus_dtx: false,
             frame_ms: 20,
+            longest_frame_ms: 60,
             bandwidth_bps: 0,
             jitter_headroom_ms: 0,
         }

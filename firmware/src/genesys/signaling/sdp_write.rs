@@ -126,6 +126,13 @@ impl<'a> Content<'a> {
         }
         line(sdp, &media);
         line(sdp, "c=IN IP4 0.0.0.0");
+        // What the far end has room for: SDP's names and units (XEP-0167 section 5).
+        for bandwidth in self.description.children("bandwidth", ns::RTP) {
+            let (kind, value) = (bandwidth.attribute("type"), bandwidth.text());
+            if let Some(kind) = kind {
+                line(sdp, &format!("b={}:{}", token(kind)?, token(value.trim())?));
+            }
+        }
         line(sdp, "a=rtcp:9 IN IP4 0.0.0.0");
         if let Some(transport) = self.transport {
             write_transport(sdp, transport)?;

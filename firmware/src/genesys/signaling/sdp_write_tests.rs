@@ -36,7 +36,7 @@ fn the_offer_the_sdk_took() {
 #[test]
 fn parameters_feedback_and_extensions() {
     let offer = offer(&minimal(
-        r#"<rtcp-mux/><rtcp-reduced-size/>
+        r#"<rtcp-mux/><rtcp-reduced-size/><bandwidth type="AS">32</bandwidth>
         <payload-type id="96" name="opus" clockrate="48000" channels="2" ptime="20"><parameter name="stereo" value="0"/><parameter name="usedtx"/>
           <rtcp-fb xmlns="urn:xmpp:jingle:apps:rtp:rtcp-fb:0" type="nack" subtype="pli"/></payload-type>
         <payload-type id="101" name="telephone-event"><parameter value="0-16"/></payload-type>
@@ -47,6 +47,7 @@ fn parameters_feedback_and_extensions() {
     .expect("an offer");
     for line in [
         "m=audio 9 UDP/TLS/RTP/SAVPF 96 101",
+        "b=AS:32",
         "a=rtcp-mux",
         "a=rtcp-rsize",
         "a=rtpmap:96 opus/48000/2",

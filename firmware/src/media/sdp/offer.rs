@@ -1,8 +1,12 @@
 //! Reading an offer (RFC 8866, RFC 9429).
 
+mod formats;
+
 use super::candidate::{Candidate, is_ice_chars};
 use super::{attribute, value_of};
+use crate::audio::SendLimits;
 use crate::media::{CodecKind, MediaError};
+use formats::Formats;
 use std::fmt::Write as _;
 
 /// Longest offer read, bytes. A browser's with video is below 10,000.
@@ -57,6 +61,12 @@ pub struct Offer {
     maxptime: Option<u16>,
     /// Opus `minptime`, milliseconds.
     minptime: Option<u16>,
+    /// `b=AS`, bits per second; 0: not said.
+    bandwidth_bps: u32,
+    /// `b=TIAS`, bits per second; 0: not said.
+    rtp_bps: u32,
+    /// Opus `maxaveragebitrate`, bits per second; 0: not said.
+    codec_bps: u32,
     /// Usable candidates.
     pub candidates: Vec<Candidate>,
 }
@@ -166,6 +176,11 @@ impl Offer {
                 .any(|mids| mids.split_ascii_whitespace().any(|word| word == mid))
         });
         let milliseconds = |name: &str| attribute(block, name).and_then(|value| value.parse().ok());
+        // The session's holds for a section that has none of its own (RFC 8866 section 5.8).
+        let limit = |name: &str| {
+            let said = bandwidth(block, name);
+            said.or_else(|| bandwidth(session, name)).unwrap_or(0)
+        };
         Ok(Self {
             audio,
             bundled,
@@ -185,6 +200,15 @@ impl Offer {
             ptime: milliseconds("ptime"),
             maxptime: milliseconds("maxptime"),
             minptime: formats.parameter(payload_type, "minptime").and_then(|value| value.parse().ok()),
+            bandwidth_bps: limit("AS").saturating_mul(1000),
+            rtp_bps: limit("TIAS"),
+            codec_bps: match codec {
+                CodecKind::Opus => formats
+                    .parameter(payload_type, "maxaveragebitrate")
+                    .and_then(|value| value.parse().ok())
+                    .unwrap_or(0),
+                CodecKind::Pcmu | CodecKind::Pcma => 0,
+            },
             candidates: block
                 .iter()
                 .filter_map(|line| Candidate::parse(line).ok())
@@ -224,6 +248,22 @@ impl Offer {
             .or(smallest)
             .copied()
             .unwrap_or(FRAMES_MS[0])
+    }
+
+    /// What may be sent, in frames of up to `longest_ms`, but not above `a=maxptime`. A limit of 0 is none: it has been
+    /// used to put calls on hold, which `a=inactive` says better.
+    /// - `b=AS` is in kbit/s and counts all headers (RFC 8866 section 5.8, RFC 3550 section 6.2);
+    /// - `b=TIAS` is in bit/s and counts neither IP's nor UDP's (RFC 3890 section 6.2.2);
+    /// - `maxaveragebitrate` counts no headers (RFC 7587 section 6.1).
+    pub fn send_limits(&self, longest_ms: u8) -> SendLimits {
+        let most = self.maxptime.unwrap_or(u16::MAX).min(longest_ms.into());
+        let longest = FRAMES_MS.iter().rfind(|ms| u16::from(**ms) <= most);
+        SendLimits {
+            longest_ms: longest.copied().unwrap_or(FRAMES_MS[0]),
+            bandwidth_bps: self.bandwidth_bps,
+            rtp_bps: self.rtp_bps,
+            codec_bps: self.codec_bps,
+        }
     }
 
     /// A plain offer for the stack, of one section that is always the same but for the transport. The stack carries
@@ -350,106 +390,12 @@ impl CodecKind {
     }
 }
 
-/// The payload formats of a section, in the offer's order.
-struct Formats {
-    /// Payload type, name, clock rate, `fmtp`.
-    list: Vec<Format>,
-}
-
-struct Format {
-    payload_type: u8,
-    name: String,
-    clock_rate: u32,
-    fmtp: String,
-}
-
-impl Formats {
-    fn read(formats: &str, block: &[&str]) -> Self {
-        let list = formats
-            .split_ascii_whitespace()
-            .filter_map(|word| word.parse().ok())
-            .filter(|payload_type| *payload_type < 128)
-            .filter_map(|payload_type: u8| {
-                let of_this = |name: &str| {
-                    block
-                        .iter()
-                        .filter_map(|line| value_of(line, name))
-                        .find_map(|value| {
-                            let (word, rest) = value.split_once(' ')?;
-                            (word.parse() == Ok(payload_type)).then(|| rest.trim())
-                        })
-                };
-                // Static payload types need no rtpmap (RFC 3551 section 6).
-                let map = of_this("rtpmap").or(match payload_type {
-                    0 => Some("PCMU/8000"),
-                    8 => Some("PCMA/8000"),
-                    COMFORT_NOISE => Some("CN/8000"),
-                    _ => None,
-                })?;
-                let mut parts = map.split('/');
-                Some(Format {
-                    payload_type,
-                    name: parts.next()?.to_ascii_lowercase(),
-                    clock_rate: parts.next()?.parse().ok()?,
-                    fmtp: of_this("fmtp").unwrap_or_default().to_owned(),
-                })
-            })
-            .collect();
-        Self { list }
-    }
-
-    fn choose(&self) -> Result<(u8, CodecKind), MediaError> {
-        self.list
-            .iter()
-            .find_map(|format| {
-                let codec = match (format.name.as_str(), format.clock_rate) {
-                    ("opus", 48_000) => CodecKind::Opus,
-                    ("pcmu", 8_000) => CodecKind::Pcmu,
-                    ("pcma", 8_000) => CodecKind::Pcma,
-                    _ => return None,
-                };
-                Some((format.payload_type, codec))
-            })
-            .ok_or_else(|| {
-                let names: Vec<_> = self
-                    .list
-                    .iter()
-                    .map(|format| format!("{}/{}", format.name, format.clock_rate))
-                    .collect();
-                MediaError::NoCommonCodec(if names.is_empty() {
-                    "none".into()
-                } else {
-                    names.join(", ")
-                })
-            })
-    }
-
-    /// RFC 4733 events share the audio's timestamps, so only the one at the audio's clock rate can be used.
-    fn telephone_event(&self, clock_rate: u32) -> Option<(u8, String)> {
-        self.list
-            .iter()
-            .find(|format| format.name == "telephone-event" && format.clock_rate == clock_rate)
-            .map(|format| (format.payload_type, format.fmtp.clone()))
-    }
-
-    fn comfort_noise(&self, codec: CodecKind) -> Option<u8> {
-        let noise = |format: &&Format| format.name == "cn" && format.clock_rate == 8_000;
-        let format = self.list.iter().find(noise)?;
-        (codec.clock_rate() == 8_000).then_some(format.payload_type)
-    }
-
-    fn parameter(&self, payload_type: u8, name: &str) -> Option<&str> {
-        let format = self
-            .list
-            .iter()
-            .find(|format| format.payload_type == payload_type)?;
-        format
-            .fmtp
-            .split(';')
-            .filter_map(|parameter| parameter.split_once('='))
-            .find(|(key, _)| key.trim().eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.trim())
-    }
+/// The value of the first `b=name:value`; `None` also for one that is no number, or more than anybody sends.
+fn bandwidth(lines: &[&str], name: &str) -> Option<u32> {
+    lines.iter().find_map(|line| {
+        let value = line.strip_prefix("b=")?.strip_prefix(name)?;
+        value.strip_prefix(':')?.trim().parse().ok()
+    })
 }
 
 /// Cuts the lines from the first `m=` on into sections.

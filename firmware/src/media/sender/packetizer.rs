@@ -21,6 +21,7 @@ pub(in crate::media) struct Packetizer {
     key_timestamp: u32,
     /// When the last frame came.
     last: Option<Instant>,
+    frame_length: Duration,
     /// Set the marker on the next audio packet.
     mark: bool,
     negotiated: Option<Negotiated>,
@@ -35,6 +36,7 @@ impl Packetizer {
             timestamp,
             key_timestamp: timestamp,
             last: None,
+            frame_length: Duration::from_millis(20),
             mark: true,
             negotiated: None,
         }
@@ -54,11 +56,9 @@ impl Packetizer {
             .map_or(48_000, |negotiated| negotiated.codec.clock_rate())
     }
 
+    /// How long the last frame was: the next one comes so much later, but where the encoder has just changed it.
     pub(super) fn frame_length(&self) -> Duration {
-        Duration::from_millis(
-            self.negotiated
-                .map_or(20, |negotiated| u64::from(negotiated.frame_ms)),
-        )
+        self.frame_length
     }
 
     /// A packet of audio; none before an answer was made.
@@ -134,6 +134,7 @@ impl Packetizer {
         let ticks = u64::from(frame.samples) * u64::from(self.clock_rate()) / 48_000;
         self.timestamp = timestamp.wrapping_add(ticks as u32);
         self.last = Some(now);
+        self.frame_length = Duration::from_micros(u64::from(frame.samples) * 1000 / 48);
         timestamp
     }
 

@@ -62,6 +62,29 @@ impl Bench {
     }
 }
 
+/// A packet's timestamp is where the one before it ended, also where the encoder has changed the length of its frames;
+/// and the sender looks for the next one when it is due, not 20 ms after a frame of 10 ms.
+#[test]
+fn timestamps_go_on_where_frames_get_longer_or_shorter() {
+    for (codec, ticks) in [(CodecKind::Opus, 48), (CodecKind::Pcmu, 8)] {
+        let mut bench = Bench::new(codec);
+        let (mut at, mut timestamp) = (0, 1000);
+        for (n, ms) in [20, 20, 40, 60, 60, 10, 10, 20].into_iter().enumerate() {
+            at += u64::from(ms);
+            let frame = EncodedFrame {
+                samples: 48 * ms,
+                ..frame(n == 0)
+            };
+            let sent = bench.at(at, &[frame]);
+            let sequence = 65_534u16.wrapping_add(n as u16);
+            assert_eq!(sent, [(111, sequence, timestamp, n == 0)], "{ms} ms");
+            timestamp += ticks * ms;
+            let due = bench.start + Duration::from_millis(at + u64::from(ms));
+            assert_eq!(bench.sender.next_look + POLL, due, "{ms} ms");
+        }
+    }
+}
+
 #[test]
 fn sequence_and_timestamp_go_on_and_wrap() {
     let mut bench = Bench::new(CodecKind::Opus);

@@ -1,8 +1,9 @@
+mod paths;
+
 use super::*;
 use crate::audio::Tone;
 use offhook_hal::audio::{Direction, ManualAudio, Period, PeriodReport, StreamFormat};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A phone each of whose paths plays into a file of its own.
@@ -19,6 +20,18 @@ fn sound(dir: &Path) -> (Sound, mpsc::Receiver<Wake>) {
     let (wake, woken) = mpsc::channel(16);
     let (sound, _ports) = Sound::new(&Config::default(), &board, wake).unwrap();
     (sound, woken)
+}
+
+/// Until it was, the driver was asked for 480 frames whatever the board said.
+#[test]
+fn a_card_is_asked_for_the_boards_period_and_buffer() {
+    let mut board = Board::builtin("desktop").unwrap();
+    (
+        board.audio.handset.period_frames,
+        board.audio.handset.buffer_frames,
+    ) = (1024, 9600);
+    let spec = specs(&Config::default(), &board, AudioPath::Handset);
+    assert_eq!((spec.period_frames, spec.buffer_frames), (1024, 9600));
 }
 
 /// Until sound runs; on which path, and whether there was trouble before.

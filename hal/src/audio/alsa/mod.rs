@@ -33,6 +33,8 @@ use super::{
 /// Periods of silence queued before the start: what is played is at least this far ahead, so that
 /// the thread may be late by one period without an underrun.
 const PRIMED_PERIODS: usize = 2;
+/// Periods that a buffer has room for at least: those, the one that is played, and the one that is written.
+const LEAST_PERIODS: usize = 4;
 /// A device that has not moved by one period after this time is dead. A card does it in 10 ms; a USB
 /// headset that wakes up takes longer, and an idle PulseAudio has been seen to take 2 s.
 const DEVICE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -71,14 +73,17 @@ impl AlsaDuplex {
     /// Opens and sets up the named PCMs ("hw:1", "plughw:CARD=wm8960soundcard"), either of which may be left out.
     ///
     /// With one only, [`DuplexAudio::exchange`] leaves the capture, or does not look at the
-    /// playback, of the other. `buffer_frames` at 48 kHz are asked for in each direction.
+    /// playback, of the other. `period_frames` and `buffer_frames` at 48 kHz are asked for in each direction, and room
+    /// for at least [`LEAST_PERIODS`] periods; what the card has that is nearest is taken.
     pub fn open(
         capture: Option<&str>,
         playback: Option<&str>,
+        period_frames: usize,
         buffer_frames: usize,
     ) -> Result<Self, AudioError> {
         let wanted = Wanted {
-            buffer_frames: buffer_frames as u32,
+            period_frames: period_frames as u32,
+            buffer_frames: buffer_frames.max(LEAST_PERIODS * period_frames) as u32,
             ..PHONE
         };
         let capture = capture
@@ -93,7 +98,9 @@ impl AlsaDuplex {
         let playback = playback
             .map(|name| {
                 let wanted = Wanted {
-                    buffer_frames: wanted.buffer_frames.max(4 * burst.unwrap_or(0) as u32),
+                    buffer_frames: wanted
+                        .buffer_frames
+                        .max((LEAST_PERIODS * burst.unwrap_or(0)) as u32),
                     ..wanted
                 };
                 Pcm::open(name, Direction::Playback, wanted, |hardware| {

@@ -33,6 +33,10 @@ pub struct LegConfig {
     /// What the phone is told instead of the loopback address, where it reaches that at another. No other address of
     /// this machine is told then.
     pub reached_at: Option<IpAddr>,
+    /// The bandwidth the offer states (`b=AS`), kbit/s with all headers; none: it states none.
+    pub bandwidth_kbps: Option<u32>,
+    /// The longest packet the offer allows (`a=maxptime`), ms; none: it says nothing of it.
+    pub max_ptime_ms: Option<u32>,
     /// Something to be wrong with the offer, for tests of bad input.
     pub sdp_quirk: Option<SdpQuirk>,
     /// `a=setup` of the offer: [`Setup::Actpass`] unless a test wants another.
@@ -51,6 +55,8 @@ impl Default for LegConfig {
             network: None,
             ipv6: false,
             reached_at: None,
+            bandwidth_kbps: None,
+            max_ptime_ms: None,
             sdp_quirk: None,
             setup: Setup::Actpass,
         }

@@ -398,6 +398,7 @@ struct Arrived {
     previous: Option<(Instant, u32)>,
     max_gap: Duration,
     jitter: f64,
+    frame_ms: f64,
 }
 
 impl Arrived {
@@ -433,6 +434,9 @@ impl Arrived {
                     f64::from(header.timestamp.wrapping_sub(timestamp) as i32) / f64::from(rate);
                 let difference = (between.as_secs_f64() - said).abs();
                 self.jitter += (difference - self.jitter) / 16.0;
+                if sequence == highest + 1 {
+                    self.frame_ms = said * 1_000.0;
+                }
             }
         }
         self.previous = Some((arrival.at, header.timestamp));
@@ -450,6 +454,7 @@ impl Arrived {
     fn tell(&self, report: &mut LegReport) {
         report.packets_in = self.packets;
         report.bytes_in = self.bytes;
+        report.frame_in_ms = self.frame_ms;
         report.lost = self.lost_before + self.lost();
         report.duplicates = self.duplicates;
         report.reordered = self.reordered;

@@ -26,6 +26,8 @@ pub struct LegReport {
     pub packets_in: u64,
     /// Payload bytes from the phone.
     pub bytes_in: u64,
+    /// How long the last packet from the phone but one was, by the timestamps of both, ms.
+    pub frame_in_ms: f64,
     /// Audio packets to the phone.
     pub packets_out: u64,
     /// Payload bytes to the phone.

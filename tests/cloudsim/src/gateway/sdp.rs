@@ -46,6 +46,17 @@ fn shape_line(line: &str, config: &LegConfig, session: u64, version: u64) -> Opt
         "a=end-of-candidates" => None,
         // Attributes of WebRTC before 2013.
         "a=ssrc" if value.contains(" mslabel:") || value.contains(" label:") => None,
+        // The section's only line of this sort: bandwidth comes after it, attributes after that (RFC 8866 section 9).
+        _ if line.starts_with("c=") => {
+            let mut shaped = line.to_owned();
+            if let Some(kbps) = config.bandwidth_kbps {
+                let _ = write!(shaped, "\r\nb=AS:{kbps}");
+            }
+            if let Some(ms) = config.max_ptime_ms {
+                let _ = write!(shaped, "\r\na=maxptime:{ms}");
+            }
+            Some(shaped)
+        }
         _ => Some(line.to_owned()),
     }
 }
@@ -413,6 +424,15 @@ mod tests {
     #[test]
     fn an_offer_gets_the_clouds_shape() {
         let shaped = offer(None);
+        assert!(!shaped.contains("b=AS") && !shaped.contains("maxptime"));
+        let config = LegConfig {
+            bandwidth_kbps: Some(32),
+            max_ptime_ms: Some(40),
+            ..LegConfig::default()
+        };
+        let narrow = shape_offer(OFFER, &config, 42, 3);
+        let limits = "c=IN IP4 0.0.0.0\r\nb=AS:32\r\na=maxptime:40\r\n";
+        assert!(narrow.contains(limits), "{narrow}");
         for line in [
             "o=- 42 3 IN IP4 127.0.0.1",
             "a=mid:audio",

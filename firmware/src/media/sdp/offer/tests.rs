@@ -187,6 +187,96 @@ fn the_frame_length_follows_the_offer() {
     check(&["a=ptime:x", "a=maxptime:-1"], 20, 20);
 }
 
+/// What the far end had room for was not read, and it got 60 kbit/s whatever it said.
+#[test]
+fn what_may_be_sent_is_what_the_offer_says() {
+    const AVERAGE: &str = "a=fmtp:111 minptime=10;maxaveragebitrate=24000;useinbandfec=1";
+    let none = SendLimits {
+        longest_ms: 60,
+        ..SendLimits::default()
+    };
+    let cases: [(&[&str], SendLimits); 14] = [
+        (&[OPUS], none),
+        (
+            &[OPUS, "b=AS:32"],
+            SendLimits {
+                bandwidth_bps: 32_000,
+                ..none
+            },
+        ),
+        (
+            &[OPUS, "b=AS:32", "b=AS:64", "b=CT:1", "b=RS:2", "b=RR:3"],
+            SendLimits {
+                bandwidth_bps: 32_000,
+                ..none
+            },
+        ),
+        (
+            &[OPUS, "b=TIAS:24000", "b=AS:40"],
+            SendLimits {
+                bandwidth_bps: 40_000,
+                rtp_bps: 24_000,
+                ..none
+            },
+        ),
+        (
+            &[OPUS, AVERAGE],
+            SendLimits {
+                codec_bps: 24_000,
+                ..none
+            },
+        ),
+        // Of Opus, which was not chosen.
+        (&["b=TIAS:0", AVERAGE], none),
+        (&[OPUS, "b=AS:0"], none),
+        (&[OPUS, "b=AS:-1", "b=TIAS:x", "b=AS", "b=ASK:3"], none),
+        (
+            &[OPUS, "b=AS:4294967295"],
+            SendLimits {
+                bandwidth_bps: u32::MAX,
+                ..none
+            },
+        ),
+        (&[OPUS, "b=AS:4294967296"], none),
+        (
+            &[OPUS, "a=maxptime:40"],
+            SendLimits {
+                longest_ms: 40,
+                ..none
+            },
+        ),
+        (
+            &[OPUS, "a=maxptime:30"],
+            SendLimits {
+                longest_ms: 20,
+                ..none
+            },
+        ),
+        (
+            &[OPUS, "a=maxptime:5"],
+            SendLimits {
+                longest_ms: 10,
+                ..none
+            },
+        ),
+        (&[OPUS, "a=maxptime:200"], none),
+    ];
+    for (lines, expected) in cases {
+        let formats = if lines.contains(&OPUS) { "111" } else { "0" };
+        let offer = parse(&offer_with(formats, lines));
+        assert_eq!(offer.send_limits(60), expected, "{lines:?}");
+    }
+    let offer = parse(&offer_with("111", &[OPUS, "a=maxptime:40"]));
+    assert_eq!(offer.send_limits(20).longest_ms, 20, "the configuration's");
+    // The session's, unless the section has its own.
+    let session = |lines: &[&str]| {
+        let text = offer_with("111", lines).replace("t=0 0", "t=0 0\r\nb=AS:50");
+        parse(&text).send_limits(60).bandwidth_bps
+    };
+    assert_eq!(session(&[OPUS]), 50_000);
+    assert_eq!(session(&[OPUS, "b=AS:32"]), 32_000);
+}
+
 #[test]
 fn the_stack_sees_one_plain_section() {
     let text = offer_with(
@@ -317,6 +407,7 @@ proptest! {
             prop_assert_eq!(answer.lines().filter(|line| line.starts_with("m=") && line.contains(" 9 ")).count(), 1);
             let frame = offer.frame_ms(20);
             prop_assert!(FRAMES_MS.contains(&frame));
+            prop_assert!(FRAMES_MS.contains(&offer.send_limits(60).longest_ms));
         }
     }
 }

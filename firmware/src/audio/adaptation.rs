@@ -1,0 +1,491 @@
+//! What the encoder makes of the far end's reports and limits.
+//!
+//! A packet costs [`HEADER_BYTES`] beside its sound, 50 times a second with frames of 20 ms: 20 kbit/s. Where a limit is
+//! stated, by the configuration or by the far end, headers and sound have to share it, so the longer the frame, the more
+//! is left for the voice:
+//!
+//! | frame | headers | left of 64 kbit/s | of 36 | of 30 | of 24 |
+//! |---|---|---|---|---|---|
+//! | 10 ms | 40.0 | 24.0 | - | - | - |
+//! | 20 ms | 20.0 | 44.0 | 16.0 | 10.0 | 4.0 |
+//! | 40 ms | 10.0 | 54.0 | 26.0 | 20.0 | 14.0 |
+//! | 60 ms | 6.7 | 57.3 | 29.3 | 23.3 | 17.3 |
+//!
+//! **The rule.** The frame is the shortest one, from the one that was agreed on up to the longest that is allowed, that
+//! leaves the voice enough: 20 kbit/s for Opus (below, libopus puts no copies in for lost packets), 64 kbit/s for G.711.
+//! Opus then takes what is left, up to what is configured. While much is lost, it may be our own packets that fill a
+//! queue: from 8 percent on the voice's bit rate goes down, at 30 percent to half, and so does what all packets together
+//! may take of the limit. Thus a limit of 50 kbit/s means 30 kbit/s in frames of 20 ms, and while a third is lost, 20 kbit/s
+//! in frames of 60 ms. Without a limit the frame stays what it was: some 60 kbit/s are hardly what fills the queue, and
+//! the longer a packet, the more is missed when it is lost.
+//!
+//! The frame gets longer at once, because what does not fit gets lost. It gets shorter when [`STEADY`] reports running
+//! the shorter one would have left a quarter more than enough, so that it does not go to and fro with each report.
+
+use super::CodecKind;
+use super::feedback::{Feedback, SendLimits};
+
+/// Around each packet: IPv4 (20), UDP (8), RTP (12), SRTP's tag (10 bytes).
+const HEADER_BYTES: u32 = 50;
+/// Of these RTP's own.
+const RTP_BYTES: u32 = 22;
+/// Frame lengths there are, milliseconds.
+const FRAMES_MS: [u8; 4] = [10, 20, 40, 60];
+/// Opus's own least.
+const CODEC_LEAST_BPS: u32 = 6000;
+/// What G.711 always takes.
+const G711_BPS: u32 = 64_000;
+/// Reports running that a shorter frame must have been more than enough. One comes every one to five seconds.
+const STEADY: u32 = 5;
+
+/// Below this the encoder spends nothing on the copies, and the first lost packet would have none.
+const LEAST_EXPECTED: f32 = 3.0;
+/// From this on packets do get lost, percent.
+const SOME: f32 = 1.0;
+/// What is said to be expected then at least: up to 5 percent libopus leaves the copies out where the bit rate is too low
+/// for them (32 kbit/s for the full band); above, it takes the highest tones away instead.
+const LEAST_WITH_SOME: f32 = 6.0;
+/// From this on the bit rate goes down, to what at 30 percent is half.
+const MUCH: f32 = 8.0;
+/// Intelligible speech with copies; never less. With 16 kbit/s libopus makes none, whatever is expected.
+const LEAST_BPS: u32 = 20_000;
+
+/// How the Opus encoder is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// Bits per second.
+    pub bitrate_bps: u32,
+    /// Loss reckoned with, percent.
+    pub expected_loss_percent: u8,
+}
+
+/// Follows the reports: loss up at once and down by a quarter with each report; bit rate and frame by the rule above.
+#[derive(Debug)]
+pub struct Adaptation {
+    configured: Tuning,
+    codec: CodecKind,
+    /// Of the configuration, all packets with all headers, bits per second; 0: no limit.
+    bandwidth_bps: u32,
+    limits: SendLimits,
+    /// Generations of limits and reports that were looked at.
+    seen_limits: u32,
+    seen_reports: u32,
+    loss: f32,
+    /// A report has come: what is lost is not a guess of the configuration's.
+    heard: bool,
+    /// As agreed on, milliseconds.
+    agreed_ms: u8,
+    frame_ms: u8,
+    /// Reports running that a shorter frame was enough.
+    steady: u32,
+}
+
+impl Adaptation {
+    /// As configured, without a limit, until the first report.
+    pub fn new(configured: Tuning) -> Self {
+        Self {
+            configured,
+            codec: CodecKind::Opus,
+            bandwidth_bps: 0,
+            limits: SendLimits::default(),
+            seen_limits: 0,
+            seen_reports: 0,
+            loss: f32::from(configured.expected_loss_percent),
+            heard: false,
+            agreed_ms: 20,
+            frame_ms: 20,
+            steady: 0,
+        }
+    }
+
+    /// Forgets the last call; reports until now are not this call's. Frames of `agreed_ms` were agreed on, and all
+    /// packets together may be `bandwidth_bps`; 0: no limit but the far end's.
+    pub fn restart(
+        &mut self,
+        feedback: &Feedback,
+        codec: CodecKind,
+        agreed_ms: u8,
+        bandwidth_bps: u32,
+    ) -> Tuning {
+        *self = Self {
+            codec,
+            bandwidth_bps,
+            agreed_ms,
+            frame_ms: agreed_ms,
+            seen_reports: feedback.latest().0,
+            ..Self::new(self.configured)
+        };
+        (self.seen_limits, self.limits) = feedback.limits();
+        self.frame_ms = self.shortest(1.0);
+        Tuning {
+            bitrate_bps: self.bitrate_bps(),
+            ..self.configured
+        }
+    }
+
+    /// Length of the next frame, milliseconds.
+    pub fn frame_ms(&self) -> u8 {
+        self.frame_ms
+    }
+
+    /// Something new to set, if a report or other limits have come.
+    pub fn follow(&mut self, feedback: &Feedback) -> Option<Tuning> {
+        let (limited, limits) = feedback.limits();
+        let (reports, lost) = feedback.latest();
+        if (limited, reports) == (self.seen_limits, self.seen_reports) {
+            return None;
+        }
+        if reports != self.seen_reports {
+            self.seen_reports = reports;
+            self.reported(f32::from(lost));
+        }
+        if limited != self.seen_limits {
+            (self.seen_limits, self.limits) = (limited, limits);
+            self.steady = 0;
+            self.frame_ms = self.shortest(1.0);
+        }
+        let least = if self.loss < SOME {
+            LEAST_EXPECTED
+        } else {
+            LEAST_WITH_SOME
+        };
+        Some(Tuning {
+            bitrate_bps: self.bitrate_bps(),
+            expected_loss_percent: self.loss.clamp(least, 30.0).round() as u8,
+        })
+    }
+
+    fn reported(&mut self, lost: f32) {
+        self.heard = true;
+        self.loss = if lost > self.loss {
+            lost
+        } else {
+            self.loss + (lost - self.loss) / 4.0
+        };
+        let enough = self.shortest(1.0);
+        let more_than_enough = self.shortest(1.25);
+        if enough > self.frame_ms {
+            self.frame_ms = enough;
+        }
+        if more_than_enough >= self.frame_ms {
+            self.steady = 0;
+            return;
+        }
+        self.steady += 1;
+        if self.steady >= STEADY {
+            self.steady = 0;
+            self.frame_ms = more_than_enough;
+        }
+    }
+
+    /// 0.0: hardly anything is lost; 1.0: a third is. G.711 has no bit rate that could follow.
+    fn much(&self) -> f32 {
+        match self.codec {
+            CodecKind::Opus if self.heard => ((self.loss - MUCH) / (30.0 - MUCH)).clamp(0.0, 1.0),
+            _ => 0.0,
+        }
+    }
+
+    /// The shortest frame that leaves `times` enough, or else the longest there may be.
+    fn shortest(&self, times: f32) -> u8 {
+        let much = self.much();
+        let enough = match self.codec {
+            CodecKind::Opus => LEAST_BPS.min(self.voice_bps()),
+            CodecKind::Pcmu | CodecKind::Pcma => G711_BPS,
+        };
+        let enough = (enough as f32 * times) as u32;
+        let longest = self.limits.longest_ms.max(self.agreed_ms);
+        let mut allowed = FRAMES_MS
+            .into_iter()
+            .filter(|frame_ms| (self.agreed_ms..=longest).contains(frame_ms));
+        allowed
+            .find(|&frame_ms| self.left_bps(frame_ms, much) >= enough)
+            .unwrap_or(longest)
+    }
+
+    /// What the voice may take whatever the headers do.
+    fn voice_bps(&self) -> u32 {
+        match self.limits.codec_bps {
+            0 => self.configured.bitrate_bps,
+            limit => self.configured.bitrate_bps.min(limit),
+        }
+    }
+
+    /// What the headers of such frames leave of the limits.
+    fn left_bps(&self, frame_ms: u8, much: f32) -> u32 {
+        let left = |limit: u32, bytes: u32| match limit {
+            0 => u32::MAX,
+            limit => part(limit, much).saturating_sub(bytes * 8000 / u32::from(frame_ms.max(1))),
+        };
+        left(self.bandwidth_bps, HEADER_BYTES)
+            .min(left(self.limits.bandwidth_bps, HEADER_BYTES))
+            .min(left(self.limits.rtp_bps, RTP_BYTES))
+    }
+
+    fn bitrate_bps(&self) -> u32 {
+        let much = self.much();
+        let most = self
+            .voice_bps()
+            .min(self.left_bps(self.frame_ms, 0.0))
+            .max(CODEC_LEAST_BPS);
+        part(self.voice_bps(), much)
+            .min(self.left_bps(self.frame_ms, much))
+            .clamp(LEAST_BPS.min(most), most)
+    }
+}
+
+/// What is taken of a bit rate while so much is lost.
+fn part(bps: u32, much: f32) -> u32 {
+    (f64::from(bps) * (1.0 - 0.5 * f64::from(much))) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use CodecKind::{Opus, Pcmu};
+
+    const CONFIGURED: Tuning = Tuning {
+        bitrate_bps: 40_000,
+        expected_loss_percent: 10,
+    };
+    const FREE: SendLimits = SendLimits {
+        longest_ms: 60,
+        bandwidth_bps: 0,
+        rtp_bps: 0,
+        codec_bps: 0,
+    };
+
+    /// A call with these limits of the far end's, and frames of 20 ms agreed on.
+    fn call(codec: CodecKind, limits: SendLimits) -> (Adaptation, Feedback) {
+        let feedback = Feedback::default();
+        feedback.limit(limits);
+        let mut adaptation = Adaptation::new(CONFIGURED);
+        adaptation.restart(&feedback, codec, 20, 0);
+        (adaptation, feedback)
+    }
+
+    /// After these reports, without a limit.
+    fn tuned(reports: &[f64]) -> Tuning {
+        let feedback = Feedback::default();
+        let mut adaptation = Adaptation::new(CONFIGURED);
+        let mut tuning = CONFIGURED;
+        for &report in reports {
+            feedback.reported(report);
+            tuning = adaptation.follow(&feedback).unwrap();
+            assert_eq!(adaptation.follow(&feedback), None, "once per report");
+            assert_eq!(adaptation.frame_ms(), 20, "there is no limit");
+        }
+        tuning
+    }
+
+    #[test]
+    fn follows_the_reports() {
+        let cases: [(&[f64], u32, u8); 6] = [
+            (&[], 40_000, 10),
+            (&[0.0; 20], 40_000, 3),
+            (
+                &[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0],
+                40_000,
+                6,
+            ),
+            (&[0.0, 0.0, 0.0, 20.0], 29_090, 20),
+            (&[100.0], 20_000, 30),
+            (&[f64::NAN, -5.0], 40_000, 6),
+        ];
+        for (reports, bitrate_bps, expected_loss_percent) in cases {
+            let tuning = tuned(reports);
+            // The rest is a rounding of single precision.
+            assert!(
+                tuning.bitrate_bps.abs_diff(bitrate_bps) <= 1,
+                "{reports:?}: {tuning:?}"
+            );
+            assert_eq!(
+                tuning.expected_loss_percent, expected_loss_percent,
+                "{reports:?}"
+            );
+        }
+    }
+
+    /// Before, only the configuration's limit counted, and what the far end wrote in its offer was not read.
+    #[test]
+    fn every_limit_is_kept_with_its_headers() {
+        let whole = |bandwidth_bps| SendLimits {
+            bandwidth_bps,
+            ..FREE
+        };
+        let rtp = |rtp_bps| SendLimits { rtp_bps, ..FREE };
+        let voice = |codec_bps| SendLimits { codec_bps, ..FREE };
+        let at_most = |longest_ms, bandwidth_bps| SendLimits {
+            longest_ms,
+            bandwidth_bps,
+            ..FREE
+        };
+        // Of the configuration, agreed on, of the far end; then the frame, and what is left for the codec.
+        for (configured, agreed_ms, limits, frame_ms, bitrate_bps) in [
+            (0, 10, FREE, 10, 40_000),
+            (100_000, 10, FREE, 10, 40_000),
+            (64_000, 10, FREE, 10, 24_000),
+            (50_000, 10, FREE, 20, 30_000),
+            (32_000, 20, FREE, 40, 22_000),
+            (24_000, 20, FREE, 60, 17_334),
+            (16_000, 20, FREE, 60, 9_334),
+            (0, 20, whole(32_000), 40, 22_000),
+            (40_000, 20, whole(32_000), 40, 22_000),
+            (32_000, 20, whole(40_000), 40, 22_000),
+            (0, 60, whole(100_000), 60, 40_000),
+            (0, 20, rtp(32_000), 20, 23_200),
+            (0, 20, rtp(24_000), 60, 21_067),
+            (0, 20, voice(24_000), 20, 24_000),
+            // A low bit rate does not get higher by longer frames.
+            (0, 20, voice(12_000), 20, 12_000),
+            (36_000, 20, voice(12_000), 20, 12_000),
+            (0, 20, at_most(20, 32_000), 20, 12_000),
+            (0, 20, at_most(40, 16_000), 40, 6_000),
+            (0, 20, at_most(0, 16_000), 20, 6_000),
+            (0, 40, at_most(20, 16_000), 40, 6_000),
+        ] {
+            let what = format!("{configured} bit/s, {agreed_ms} ms, {limits:?}");
+            let feedback = Feedback::default();
+            feedback.limit(limits);
+            let mut adaptation = Adaptation::new(CONFIGURED);
+            let tuning = adaptation.restart(&feedback, CodecKind::Opus, agreed_ms, configured);
+            assert_eq!(adaptation.frame_ms(), frame_ms, "{what}");
+            assert_eq!(tuning.bitrate_bps, bitrate_bps, "{what}");
+            for lost in [0.0, 30.0, 0.0] {
+                feedback.reported(lost);
+                let tuning = adaptation.follow(&feedback).unwrap();
+                let frame_ms = u32::from(adaptation.frame_ms());
+                let least = tuning.bitrate_bps == CODEC_LEAST_BPS;
+                for (limit, header_bytes) in [
+                    (configured, HEADER_BYTES),
+                    (limits.bandwidth_bps, HEADER_BYTES),
+                    (limits.rtp_bps, RTP_BYTES),
+                    (limits.codec_bps, 0),
+                ] {
+                    let sent = tuning.bitrate_bps + header_bytes * 8000 / frame_ms;
+                    assert!(limit == 0 || sent <= limit || least, "{what}: {sent} bit/s");
+                }
+            }
+        }
+    }
+
+    /// It stayed what it was at the call's start, whatever was reported.
+    #[test]
+    fn the_frame_follows_what_is_lost_where_there_is_a_limit() {
+        let within = |bandwidth_bps| SendLimits {
+            bandwidth_bps,
+            ..FREE
+        };
+        // Limits, reports; then the frame after each of them.
+        let cases: [(_, _, &[f64], &[u8]); 9] = [
+            (Opus, FREE, &[0.0, 30.0, 30.0], &[20, 20, 20]),
+            // Half of it still has room for headers of 20 ms.
+            (Opus, within(80_000), &[0.0, 30.0, 100.0], &[20, 20, 20]),
+            (Opus, within(64_000), &[0.0, 5.0, 30.0], &[20, 20, 40]),
+            (Opus, within(50_000), &[0.0, 10.0, 30.0], &[20, 20, 60]),
+            (Opus, within(44_000), &[0.0, 10.0, 20.0], &[20, 20, 40]),
+            // As long as the far end takes them, and no longer.
+            (
+                Opus,
+                SendLimits {
+                    longest_ms: 40,
+                    ..within(50_000)
+                },
+                &[30.0],
+                &[40],
+            ),
+            (
+                Opus,
+                SendLimits {
+                    longest_ms: 20,
+                    ..within(50_000)
+                },
+                &[30.0],
+                &[20],
+            ),
+            // Nothing is won by longer frames of a codec that has no other rate.
+            (Pcmu, within(90_000), &[0.0, 30.0], &[20, 20]),
+            (Pcmu, within(80_000), &[0.0, 30.0], &[40, 40]),
+        ];
+        for (codec, limits, reports, frames) in cases {
+            let (mut adaptation, feedback) = call(codec, limits);
+            let seen: Vec<u8> = reports
+                .iter()
+                .map(|&lost| {
+                    feedback.reported(lost);
+                    adaptation.follow(&feedback).unwrap();
+                    adaptation.frame_ms()
+                })
+                .collect();
+            assert_eq!(seen, frames, "{codec:?} {limits:?} {reports:?}");
+        }
+    }
+
+    #[test]
+    fn the_frame_gets_shorter_only_after_a_while_and_does_not_flap() {
+        let limits = SendLimits {
+            bandwidth_bps: 64_000,
+            ..FREE
+        };
+        let (mut adaptation, feedback) = call(CodecKind::Opus, limits);
+        let mut report = |lost| {
+            feedback.reported(lost);
+            adaptation.follow(&feedback).unwrap();
+            adaptation.frame_ms()
+        };
+        assert_eq!(report(30.0), 40);
+        // The loss is believed in less and less: 22.5, 16.9, 12.7...; from 16.9 on there is room for a quarter more.
+        let frames: Vec<u8> = (0..7).map(|_| report(0.0)).collect();
+        assert_eq!(frames, [40, 40, 40, 40, 40, 20, 20]);
+        // A network that loses something in each other report has one change, not a hundred.
+        let mut changes = 0;
+        let mut before = report(0.0);
+        for n in 0..200 {
+            let now = report(if n % 2 == 0 { 28.0 } else { 0.0 });
+            changes += u32::from(now != before);
+            before = now;
+        }
+        assert_eq!((changes, before), (1, 40));
+    }
+
+    #[test]
+    fn other_limits_count_at_once_within_the_call() {
+        let (mut adaptation, feedback) = call(CodecKind::Opus, FREE);
+        for (bandwidth_bps, frame_ms, bitrate_bps) in
+            [(32_000, 40, 22_000), (24_000, 60, 17_334), (0, 20, 40_000)]
+        {
+            feedback.limit(SendLimits {
+                bandwidth_bps,
+                ..FREE
+            });
+            let tuning = adaptation.follow(&feedback).unwrap();
+            assert_eq!(
+                (adaptation.frame_ms(), tuning.bitrate_bps),
+                (frame_ms, bitrate_bps)
+            );
+            assert_eq!(adaptation.follow(&feedback), None);
+        }
+    }
+
+    #[test]
+    fn another_call_begins_as_configured() {
+        let (mut adaptation, feedback) = call(
+            CodecKind::Opus,
+            SendLimits {
+                bandwidth_bps: 50_000,
+                ..FREE
+            },
+        );
+        feedback.reported(50.0);
+        adaptation.follow(&feedback);
+        assert_eq!(adaptation.frame_ms(), 60);
+        feedback.reported(50.0);
+        feedback.limit(FREE);
+        assert_eq!(
+            adaptation.restart(&feedback, CodecKind::Opus, 20, 0),
+            CONFIGURED
+        );
+        assert_eq!(adaptation.frame_ms(), 20);
+        assert_eq!(adaptation.follow(&feedback), None);
+    }
+}
