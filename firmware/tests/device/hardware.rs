@@ -198,6 +198,10 @@ fn a_display_that_does_not_answer_is_told_once_and_shows_all_when_it_does() {
     };
     until("the display does not answer (/dev/i2c-1: ");
     assert!(pi.picture().is_none());
+    // The set-up ends at its first message.
+    wait_for("three attempts", || {
+        std::fs::metadata(pi.dev(".i2c-1.tries")).is_ok_and(|tries| tries.len() >= 3)
+    });
     pi.remove(".i2c-1.cut");
     until("the display works");
     assert_eq!(of_display.len(), 2, "{of_display:?}");

@@ -5,6 +5,7 @@
  *
  *   i2c-1              gets each message, after its length in two bytes, little-endian
  *   .i2c-1.cut         exists: nobody acknowledges
+ *   .i2c-1.tries       gets a byte for each message that nobody acknowledged
  *   gpiochip0          holds the chip's label
  *   .gpiochip0.held    exists: "LINE CONSUMER", a line that somebody else holds
  *   .gpiochip0.levels  the levels of lines 0 to 63, eight bytes, little-endian
@@ -201,7 +202,14 @@ ssize_t write(int fd, const void *bytes, size_t length) {
   int is_gone;
   if (strncmp(device(fd, path, sizeof path, &is_gone), "/dev/i2c", 8)) return real(fd, bytes, length);
   if (is_gone) return fails(ENODEV);
-  if (exists(path, "cut")) return fails(EREMOTEIO);
+  if (exists(path, "cut")) {
+    char file[200];
+    beside(path, "tries", file, sizeof file);
+    int tries = open(file, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+    real(tries, "", 1);
+    close(tries);
+    return fails(EREMOTEIO);
+  }
   uint8_t framed[2 + 2048] = {(uint8_t)length, (uint8_t)(length >> 8)};
   if (length > 2048) return fails(EMSGSIZE);
   memcpy(framed + 2, bytes, length);
