@@ -4,8 +4,7 @@
 # board_data BOARD: what cross/boards says of it.
 board_data() {
   local line
-  line=$(grep "^$1 " "$here/boards") ||
-    die "no card is made here for '$1': the boards are in cross/boards (a Raspberry Pi 5's card is made by yocto/)"
+  line=$(grep "^$1 " "$here/boards") || die "there is no board '$1'; the boards are in cross/boards"
   read -r _ disk uboot card_mib arguments <<<"$line"
 }
 
@@ -232,11 +231,8 @@ make_overlays() {
   done
 }
 
-# What a Pi's firmware shall do. The board's file says which display and which codec are on the header.
+# What a Pi's firmware shall do.
 make_pi_config() {
-  local file=$root/board/boards/$board.toml
   cat "$here/boot/config.txt"
-  ! grep -q '^bus_device = "/dev/i2c-' "$file" || echo dtoverlay=offhook-i2c-display
-  ! grep -q '^bus_device = "/dev/spidev' "$file" || echo dtoverlay=offhook-spi-display
-  ! grep -q '^sound = "wm8960"' "$file" || echo dtoverlay=offhook-wm8960
+  overlays_of "$board" | sed 's/^/dtoverlay=/'
 }

@@ -64,3 +64,13 @@ need_cargo_tool() {
   say "Building $1 (some minutes, once)"
   CARGO_PROFILE_DEV_DEBUG=0 cargo install --debug --locked "$1" --version "$2" || die "$1 could not be built"
 }
+
+# overlays_of BOARD: the device-tree overlays of a Raspberry Pi's config.txt, a line each. The board's file says which
+# display and which codec are on the header, and whether that is on a chip of its own, as a Raspberry Pi 5's is.
+overlays_of() {
+  local file=$root/board/boards/$1.toml codec=offhook-wm8960
+  ! grep -q '^chip = "pinctrl-rp1"' "$file" || codec=offhook-wm8960-rpi5
+  ! grep -q '^bus_device = "/dev/i2c-' "$file" || echo offhook-i2c-display
+  ! grep -q '^bus_device = "/dev/spidev' "$file" || echo offhook-spi-display
+  ! grep -q '^sound = "wm8960"' "$file" || echo $codec
+}

@@ -160,7 +160,15 @@ impl Runtime {
         let events = EventLog::default();
         let state = Folder::new(dir);
         let updater = start_updater(&config, &state, &wake)?;
-        let panel = start_panel(&config, front.virtual_panel(), &wake, &events, &updater).await?;
+        let panel = start_panel(
+            &config,
+            &state,
+            front.virtual_panel(),
+            &wake,
+            &events,
+            &updater,
+        )
+        .await?;
         let cloud = start_cloud(&config, &state, &wake)?;
         let (sound, ports) = Sound::new(&config, &board, wake.clone())?;
         clock::start(wake.clone());

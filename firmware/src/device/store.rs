@@ -61,7 +61,8 @@ impl Folder {
         self.tell(&unsaved);
     }
 
-    fn replace(&self, path: &Path, bytes: Vec<u8>) -> io::Result<Metadata> {
+    /// Replaces the file now, or by [`Folder::retry`].
+    pub(super) fn replace(&self, path: &Path, bytes: Vec<u8>) -> io::Result<Metadata> {
         let mut unsaved = self.unsaved();
         let written = replace(path, &bytes);
         if written.is_ok() {
@@ -89,6 +90,18 @@ impl Folder {
 
     fn damaged(&self) {
         self.0.health.send_modify(|health| health.damaged += 1);
+    }
+
+    /// A file is of no use: it is kept beside, with `.corrupt` at its end, and told. `trouble` must not quote what is in
+    /// it.
+    pub(super) fn set_aside(&self, path: &Path, trouble: &str) {
+        let aside = path.with_added_extension("corrupt");
+        let kept = std::fs::rename(path, &aside);
+        self.damaged();
+        tracing::error!(
+            file = %path.display(), trouble, aside = %aside.display(), kept = kept.is_ok(),
+            "a state file is of no use; it is kept aside and the phone starts afresh"
+        );
     }
 
     fn unsaved(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Vec<u8>>> {
@@ -269,13 +282,7 @@ fn load<T: Default + DeserializeOwned>(folder: &Folder, path: &Path) -> (T, Opti
             ),
         },
     };
-    let aside = path.with_added_extension("corrupt");
-    let kept = std::fs::rename(path, &aside);
-    folder.damaged();
-    tracing::error!(
-        file = %path.display(), trouble, aside = %aside.display(), kept = kept.is_ok(),
-        "a state file is of no use; it is kept aside and the phone starts with the defaults"
-    );
+    folder.set_aside(path, &trouble);
     (T::default(), None)
 }
 

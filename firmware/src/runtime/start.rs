@@ -60,6 +60,7 @@ pub(super) fn board_error(board: &Board, error: &dyn std::fmt::Display) -> Runti
 
 pub(super) async fn start_panel(
     config: &Config,
+    state: &Folder,
     virtual_panel: Option<VirtualPanel>,
     wake: &mpsc::Sender<Wake>,
     events: &EventLog,
@@ -82,8 +83,8 @@ pub(super) async fn start_panel(
             config.api.listen.ip().to_string(),
         ];
         let (certificate, certificate_key) =
-            key::api_certificate(&config.state.dir, names).map_err(state_error)?;
-        let key = key::api_key(&config.state.dir).map_err(state_error)?;
+            key::api_certificate(state, names).map_err(state_error)?;
+        let key = key::api_key(state).map_err(state_error)?;
         Some(Credentials {
             key,
             certificate,

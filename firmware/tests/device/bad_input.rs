@@ -3,7 +3,7 @@
 
 use crate::process::{Process, command};
 use crate::service::Systemd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub fn is_root() -> bool {
 }
 
 /// The phone behind `prepare`, a shell's commands, in namespaces of its own.
-fn apart(dir: &Path, namespace: &str, prepare: &str, more: &str) -> Command {
+pub fn apart(dir: &Path, namespace: &str, prepare: &str, more: &str) -> Command {
     let phone = command(dir, more);
     let mut unshare = Command::new("unshare");
     unshare
@@ -151,8 +151,39 @@ fn a_damaged_state_file_is_told_until_somebody_has_seen_it_and_kept_aside() {
     assert_eq!(aside.expect("kept aside"), DAMAGED);
 }
 
+/// A power cut while it was written. Replaced without a word, every program that had the key is locked out and nobody
+/// knows why.
+#[test]
+fn an_empty_key_of_the_api_is_told_and_a_new_one_made() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let state = dir.path().join("state");
+    std::fs::create_dir(&state).expect("a folder");
+    std::fs::write(state.join("api-key"), "").expect("written");
+    let systemd = Systemd::new(dir.path());
+    let mut command = command(dir.path(), SILENT);
+    let file = dir.path().join("offhook.toml");
+    let text = std::fs::read_to_string(&file).expect("a configuration");
+    // On the network, where the key is wanted.
+    std::fs::write(&file, text.replace("127.0.0.1:0", "0.0.0.0:0")).expect("written");
+    let _phone = start(&mut command, dir.path());
+    systemd.wait_for("STATUS=Memory damaged");
+    let made = std::fs::read_to_string(state.join("api-key")).expect("a key");
+    assert_eq!(made.len(), 64);
+    assert!(state.join("api-key.corrupt").exists(), "kept aside");
+}
+
 /// A server that shakes hands, and then has nothing to say. Its certificate is not valid before 1975.
 fn tls_server(dir: &Path) -> String {
+    tls_server_that(dir, |_| {})
+}
+
+/// The same, and then it `answers`.
+pub fn tls_server_that(
+    dir: &Path,
+    answers: impl Fn(&mut rustls::Stream<'_, rustls::ServerConnection, std::net::TcpStream>)
+    + Send
+    + 'static,
+) -> String {
     let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".into()]).expect("a certificate");
     std::fs::write(dir.join("ca.pem"), made.cert.pem()).expect("written");
     let key = rustls_pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
@@ -173,20 +204,27 @@ fn tls_server(dir: &Path) -> String {
             let mut tls = rustls::ServerConnection::new(config).expect("a connection");
             // A client that does not like the certificate goes away.
             while tls.is_handshaking() && tls.complete_io(&mut stream).is_ok() {}
+            if !tls.is_handshaking() {
+                answers(&mut rustls::Stream::new(&mut tls, &mut stream));
+            }
         }
     });
     url
 }
 
-/// A Raspberry Pi starts without the time, and no certificate is right in 1970.
-#[test]
-fn a_clock_in_1970_is_told_and_the_time_heals() {
-    let library = ["/usr/lib", "/usr/lib64"]
+/// What gives a program another time.
+pub fn libfaketime() -> PathBuf {
+    ["/usr/lib", "/usr/lib64"]
         .iter()
         .flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten())
         .map(|entry| entry.path().join("faketime/libfaketime.so.1"))
         .find(|path| path.exists())
-        .expect("the package libfaketime is installed");
+        .expect("the package libfaketime is installed")
+}
+
+/// A Raspberry Pi starts without the time, and no certificate is right in 1970.
+#[test]
+fn a_clock_in_1970_is_told_and_the_time_heals() {
     let dir = tempfile::tempdir().expect("a folder");
     let systemd = Systemd::new(dir.path());
     let mut command = command(dir.path(), SILENT);
@@ -198,7 +236,7 @@ fn a_clock_in_1970_is_told_and_the_time_heals() {
     let clock = dir.path().join("clock");
     std::fs::write(&clock, "@1970-01-02 00:00:00\n").expect("written");
     command
-        .env("LD_PRELOAD", library)
+        .env("LD_PRELOAD", libfaketime())
         .env("FAKETIME_TIMESTAMP_FILE", &clock)
         .env("FAKETIME_NO_CACHE", "1")
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")

@@ -3,7 +3,9 @@
 
 mod bad_input;
 mod flash;
+mod hardware;
 mod idle;
+mod pi;
 mod process;
 mod service;
 mod two_systems;

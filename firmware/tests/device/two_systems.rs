@@ -1,5 +1,6 @@
 //! Two systems for RAUC itself to install to: plain files, a boot loader that is a script, a bus of their own.
 
+use crate::bad_input::{apart, libfaketime};
 use crate::process::{Process, command, wait_for};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -36,7 +37,7 @@ impl TwoSystems {
         let here = path.display();
         let text = format!(
             "[system]\ncompatible=offhook-desktop\nbootloader=custom\nstatusfile={here}/status\nmountprefix={here}/mount\n\
-             bundle-formats=plain verity\n[keyring]\npath={here}/maker.cert\n[handlers]\nbootloader-custom-backend={here}/boot\n\
+             bundle-formats=plain verity\n[keyring]\npath={here}/keyring.pem\nuse-bundle-signing-time=true\n[handlers]\nbootloader-custom-backend={here}/boot\n\
              [slot.rootfs.0]\ndevice={here}/a.img\ntype=raw\nbootname=A\n\
              [slot.rootfs.1]\ndevice={here}/b.img\ntype=raw\nbootname=B\n"
         );
@@ -70,9 +71,15 @@ impl TwoSystems {
             daemon: None,
         };
         wait_for("the bus", || systems.path().join("bus").exists());
-        for name in ["maker", "stranger"] {
-            systems.key(name);
-        }
+        systems.key("stranger", &[], "");
+        systems.key("maker", &[], "");
+        systems.key("lapsed", &[], "-10d");
+        systems.key("server", &["-addext", "extendedKeyUsage=serverAuth"], "");
+        // All but the stranger are known.
+        let known = ["maker", "lapsed", "server"].map(|name| {
+            std::fs::read(systems.path().join(format!("{name}.cert"))).expect("it was made")
+        });
+        std::fs::write(systems.path().join("keyring.pem"), known.concat()).expect("written");
         systems.boot("A");
         Some(systems)
     }
@@ -101,12 +108,20 @@ impl TwoSystems {
         });
     }
 
-    fn key(&self, name: &str) {
-        let made = Command::new("openssl")
+    /// A key, and its own certificate for three days from now, or from when `clock` (faketime(1)) says.
+    fn key(&self, name: &str, more: &[&str], clock: &str) {
+        let mut openssl = Command::new("openssl");
+        if !clock.is_empty() {
+            openssl
+                .env("LD_PRELOAD", libfaketime())
+                .env("FAKETIME", clock);
+        }
+        let made = openssl
             .args([
                 "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3",
             ])
             .args(["-subj", &format!("/CN={name}")])
+            .args(more)
             .arg("-keyout")
             .arg(self.path().join(format!("{name}.key")))
             .arg("-out")
@@ -118,16 +133,29 @@ impl TwoSystems {
 
     /// A bundle signed by `signer`, made for `compatible`; its system is full of `byte`.
     pub fn bundle(&self, signer: &str, compatible: &str, byte: u8) -> PathBuf {
+        self.bundle_as("plain", signer, compatible, byte)
+    }
+
+    /// As [`TwoSystems::bundle`], in another of RAUC's formats.
+    pub fn bundle_as(&self, format: &str, signer: &str, compatible: &str, byte: u8) -> PathBuf {
         let content = self.path().join(format!("content-{signer}-{byte}"));
         std::fs::create_dir_all(&content).expect("a folder");
         std::fs::write(content.join("root.img"), vec![byte; SYSTEM]).expect("written");
+        // Verity wants more than a page of content, and a system that is all the same is packed into one.
+        let noise: Vec<u8> = (0..1 << 14_u32)
+            .scan(1_u32, |state, _| {
+                *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                Some((*state >> 24) as u8)
+            })
+            .collect();
+        std::fs::write(content.join("noise"), noise).expect("written");
         let manifest = format!(
-            "[update]\ncompatible={compatible}\nversion=9.{byte}\n[bundle]\nformat=plain\n[image.rootfs]\nfilename=root.img\n"
+            "[update]\ncompatible={compatible}\nversion=9.{byte}\n[bundle]\nformat={format}\n[image.rootfs]\nfilename=root.img\n"
         );
         std::fs::write(content.join("manifest.raucm"), manifest).expect("written");
         let bundle = self
             .path()
-            .join(format!("{signer}-{compatible}-{byte}.raucb"));
+            .join(format!("{signer}-{compatible}-{byte}-{format}.raucb"));
         let made = Command::new("rauc")
             .arg(format!(
                 "--cert={}.cert",
@@ -172,11 +200,26 @@ impl TwoSystems {
 
     /// A phone on these systems where nobody has logged in yet.
     pub fn phone_logged_out(&self) -> Process {
+        self.phone_with("token_file = \"token\"", "client_id = \"C\"")
+    }
+
+    /// A phone on these systems that trusts this certificate, too.
+    pub fn phone_trusting(&self, ca_file: &str) -> Process {
+        self.phone_with("[cloud]\n", &format!("[cloud]\nca_file = {ca_file:?}\n"))
+    }
+
+    /// A phone whose state partition has so many bytes. Only it sees what is there.
+    pub fn phone_with_room_for(&self, bytes: u64) -> Process {
+        let state = self.path().join("state").display().to_string();
+        let prepare = format!("mkdir -p {state}; mount -t tmpfs -o size={bytes} none {state}");
+        self.run(apart(self.path(), "-m", &prepare, PHONE))
+    }
+
+    fn phone_with(&self, instead_of: &str, of_config: &str) -> Process {
         let command = command(self.path(), PHONE);
         let config = self.path().join("offhook.toml");
         let text = std::fs::read_to_string(&config).expect("a configuration");
-        let text = text.replace("token_file = \"token\"", "client_id = \"C\"");
-        std::fs::write(&config, text).expect("written");
+        std::fs::write(&config, text.replace(instead_of, of_config)).expect("written");
         self.run(command)
     }
 

@@ -1,5 +1,6 @@
 //! Updates with RAUC itself: what is wrong changes nothing, what is right is installed, tried, kept or undone.
 
+use crate::bad_input::tls_server_that;
 use crate::process::{Process, wait_for};
 use crate::two_systems::TwoSystems;
 use std::io::{Read, Write};
@@ -19,26 +20,51 @@ fn waits_for_state(phone: &Process, state: &str) {
     });
 }
 
-/// Serves the first half of `bundle` as if it were the whole.
-fn half_a_server(bundle: &Path) -> String {
-    let content = std::fs::read(bundle).expect("a bundle");
+/// A server that gives each client in turn the next of `answers`.
+fn server(answers: Vec<Vec<u8>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/update.raucb", listener.local_addr().expect("it"));
     std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("a client");
-        let mut request = [0; 1024];
-        let _ = stream.read(&mut request);
-        write!(
-            stream,
-            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
-            content.len()
-        )
-        .expect("sent");
-        stream
-            .write_all(&content[..content.len() / 2])
-            .expect("sent");
+        for answer in answers {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request);
+            // A client that has heard enough goes away.
+            let _ = stream.write_all(&answer);
+        }
     });
     url
+}
+
+/// `content` as if it were of `length` bytes.
+fn answer(status: &str, length: usize, content: &[u8]) -> Vec<u8> {
+    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n");
+    [head.as_bytes(), content].concat()
+}
+
+/// Refused in these words, by everything that was given: nothing on the card is another, and nothing is left there.
+fn refuses(systems: &TwoSystems, phone: &Process, table: &[(&str, &str)]) {
+    for (source, says) in table {
+        let output = systems.update(source);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !output.status.success() && said.contains(says),
+            "{source}: {said}"
+        );
+    }
+    assert_eq!(systems.other_system(), 0);
+    assert_eq!(
+        (systems.primary().as_str(), systems.changes()),
+        ("A", vec![])
+    );
+    // As the phone sees it.
+    let folder = systems.path().join("state").display().to_string();
+    let state = format!("/proc/{}/root{folder}", phone.id());
+    let state = Path::new(&state);
+    assert!(state.exists(), "{folder}");
+    for left in ["update.raucb", "trial.json"] {
+        assert!(!state.join(left).exists(), "{left} is left on the card");
+    }
 }
 
 #[test]
@@ -54,47 +80,93 @@ fn what_is_wrong_is_refused_in_words_and_changes_nothing() {
         std::fs::write(&path, content).expect("written");
         path
     };
+    let flipped = |name: &str, content: &[u8], place: usize| {
+        let mut content = content.to_vec();
+        content[place] ^= 0x01;
+        damaged(name, &content)
+    };
     let cut = damaged("cut.raucb", &content[..content.len() / 2]);
     let none = damaged("none.raucb", b"hello");
-    let mut flipped = content.clone();
-    // In the signature at the end of the file (before its length).
-    let place = flipped.len() - 200;
-    flipped[place] ^= 0x55;
-    let flipped = damaged("flipped.raucb", &flipped);
+    let empty = damaged("empty.raucb", b"");
+    // What is signed comes first; the signature is at the end of the file, before its length in eight bytes.
+    let payload = flipped("payload.raucb", &content, content.len() / 4);
+    let signature = flipped("signature.raucb", &content, content.len() - 200);
+    let verity = systems.bundle_as("verity", "maker", "offhook-desktop", 7);
+    let verity = std::fs::read(verity).expect("a bundle");
+    let verity_signature = flipped("verity.raucb", &verity, verity.len() - 200);
     let stranger = systems.bundle("stranger", "offhook-desktop", 8);
+    let verity_stranger = systems.bundle_as("verity", "stranger", "offhook-desktop", 8);
+    let verity_other = systems.bundle_as("verity", "maker", "toaster", 9);
+    let lapsed = systems.bundle("lapsed", "offhook-desktop", 8);
+    let no_signer = systems.bundle("server", "offhook-desktop", 8);
     let other_board = systems.bundle("maker", "toaster", 9);
-    let half = half_a_server(&good);
-    for (source, says) in [
-        (text(&stranger), "not signed by whom this phone trusts"),
-        (
-            text(&other_board),
-            "made for \"toaster\", and this phone is \"offhook-desktop\"",
-        ),
+    let untrusted = "not signed by whom this phone trusts";
+    let toaster = "made for \"toaster\", and this phone is \"offhook-desktop\"";
+    let table = [
+        (text(&stranger), untrusted),
+        (text(&verity_stranger), untrusted),
+        (text(&lapsed), "certificate has expired"),
+        (text(&no_signer), "unsuitable certificate purpose"),
+        (text(&payload), untrusted),
+        (text(&signature), "offhook: "),
+        (text(&verity_signature), "offhook: "),
+        (text(&other_board), toaster),
+        (text(&verity_other), toaster),
         (text(&cut), "no whole update"),
         (text(&none), "no whole update"),
-        (text(&flipped), "offhook: "),
-        (half.as_str(), "broke off after"),
-        ("http://127.0.0.1:9/update.raucb", "cannot be fetched"),
+        (text(&empty), "no whole update"),
         ("ftp://example.com/update.raucb", "cannot be read"),
         ("/nowhere.raucb", "/nowhere.raucb cannot be read"),
-    ] {
-        let output = systems.update(source);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            !output.status.success() && said.contains(says),
-            "{source}: {said}"
-        );
-    }
-    assert_eq!(systems.other_system(), 0);
-    assert_eq!(
-        (systems.primary().as_str(), systems.changes()),
-        ("A", vec![])
-    );
-    let left = systems.path().join("state/update.raucb");
-    assert!(!left.exists(), "a bundle is left on the card");
+    ];
+    refuses(&systems, &phone, &table);
     // The display says so, and the phone is what it was.
     let status = phone.request("GET", "/api/v1/status", "");
     assert!(status.contains("200 OK"), "{status}");
+}
+
+/// A bundle half fetched, or a page of an error fetched in its place, must not come as far as RAUC.
+#[test]
+fn what_cannot_be_fetched_is_refused_in_words_and_changes_nothing() {
+    let Some(systems) = TwoSystems::new() else {
+        return;
+    };
+    let redirecting = tls_server_that(systems.path(), |stream| {
+        let mut request = [0; 1024];
+        let _ = stream.read(&mut request);
+        let _ = stream.write_all(
+            b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/update.raucb\r\nContent-Length: 0\r\n\r\n",
+        );
+    });
+    let phone = systems.phone_trusting("ca.pem");
+    let good = systems.bundle("maker", "offhook-desktop", 7);
+    let content = std::fs::read(&good).expect("a bundle");
+    let half = &content[..content.len() / 2];
+    let early = server(vec![answer("200 OK", content.len(), half)]);
+    let gone = server(vec![answer("404 Not Found", content.len(), &content)]);
+    let broken = server(vec![answer("500 Internal Server Error", 0, b"")]);
+    let table = [
+        (early.as_str(), "broke off after"),
+        (gone.as_str(), "the server says 404 Not Found"),
+        (broken.as_str(), "the server says 500 Internal Server Error"),
+        (redirecting.as_str(), "sends it on over plain http"),
+        ("http://127.0.0.1:9/update.raucb", "cannot be fetched"),
+    ];
+    refuses(&systems, &phone, &table);
+}
+
+/// A server that does not say how much there is: the card fills up while it is fetched.
+#[test]
+fn a_card_that_is_full_in_the_middle_of_an_update_is_told_and_emptied() {
+    let Some(systems) = TwoSystems::new() else {
+        return;
+    };
+    let phone = systems.phone_with_room_for(3 << 20);
+    let endless = [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_vec(),
+        vec![0x5a; 8 << 20],
+    ];
+    let url = server(vec![endless.concat()]);
+    refuses(&systems, &phone, &[(url.as_str(), "free: make room there")]);
 }
 
 #[test]

@@ -4,11 +4,13 @@ use std::convert::Infallible;
 
 use embedded_graphics::geometry::Size;
 use embedded_hal::delay::DelayNs;
+use embedded_hal::digital::OutputPin;
+use embedded_hal::i2c::I2c;
+use embedded_hal::spi::SpiDevice;
 use mipidsi::Builder;
 use mipidsi::interface::SpiInterface;
 use mipidsi::models::ST7789;
 use mipidsi::options::{ColorInversion, Orientation, Rotation};
-use rppal::i2c::I2c;
 use rppal::spi::{Bus, Mode, SimpleHalSpiDevice, SlaveSelect, Spi};
 use ssd1306::mode::DisplayConfig;
 use ssd1306::prelude::DisplayRotation;
@@ -18,37 +20,62 @@ use ssd1306::{I2CDisplayInterface, Ssd1306};
 use super::sh1106::Sh1106;
 use super::{ScreenController, ScreenSpec};
 use crate::gpio::{self, OutputLine};
-use crate::{Display, DisplayError, DriverDisplay};
+use crate::{Display, DisplayError, DriverDisplay, Framebuffer};
 
 pub(super) fn open<'a>(
     spec: &ScreenSpec,
     scratch: &'a mut [u8],
 ) -> Result<Box<dyn Display + 'a>, DisplayError> {
-    let size = spec.size;
     match &spec.controller {
-        ScreenController::Ssd1306 { bus, address } => ssd1306(size, *bus, *address),
-        ScreenController::Sh1106 { bus, address } => {
-            let display = Sh1106::new(i2c(*bus)?, *address, size.height)
-                .map_err(|error| failed(&i2c_name(*bus), &error))?;
-            Ok(Box::new(DriverDisplay::new(display, Sh1106::flush)?))
+        ScreenController::Ssd1306 { bus, address } => {
+            ssd1306(spec.size, i2c(*bus)?, *address, i2c_name(*bus))
         }
-        ScreenController::St7789 { .. } => st7789(spec, scratch),
+        ScreenController::Sh1106 { bus, address } => {
+            sh1106(spec.size, i2c(*bus)?, *address, i2c_name(*bus))
+        }
+        ScreenController::St7789 {
+            bus,
+            select,
+            clock_hz,
+            gpio,
+            data_command_line,
+            reset_line,
+            backlight_line,
+        } => {
+            let name = format!("/dev/spidev{bus}.{select}");
+            let spi = Spi::new(spi_bus(*bus)?, spi_select(*select)?, *clock_hz, Mode::Mode0)
+                .map_err(|error| failed(&name, &error))?;
+            let line = |line: u32, high: bool| -> Result<OutputLine, DisplayError> {
+                gpio::open_output(gpio, line, high).map_err(|error| DisplayError::Driver {
+                    reason: error.to_string(),
+                })
+            };
+            let wires = St7789Wires {
+                spi: SimpleHalSpiDevice::new(spi),
+                data_command: line(*data_command_line, false)?,
+                reset: reset_line.map(|reset| line(reset, true)).transpose()?,
+                backlight: backlight_line.map(|light| line(light, true)).transpose()?,
+            };
+            st7789(spec.size, wires, name, scratch, &mut Sleep)
+        }
     }
 }
 
-fn ssd1306(size: Size, bus: u8, address: u8) -> Result<Box<dyn Display>, DisplayError> {
+fn ssd1306<B: I2c + Send + 'static>(
+    size: Size,
+    wire: B,
+    address: u8,
+    name: String,
+) -> Result<Box<dyn Display>, DisplayError> {
     // The driver has a type for each size.
     macro_rules! of_size {
         ($size:ident) => {{
-            let interface = I2CDisplayInterface::new_custom_address(i2c(bus)?, address);
+            let interface = I2CDisplayInterface::new_custom_address(wire, address);
             let mut display = Ssd1306::new(interface, size::$size, DisplayRotation::Rotate0)
                 .into_buffered_graphics_mode();
-            display
-                .init()
-                .map_err(|error| failed(&i2c_name(bus), &error))?;
-            Ok(Box::new(DriverDisplay::new(display, |display| {
-                display.flush()
-            })?))
+            display.init().map_err(|error| failed(&name, &error))?;
+            let display = DriverDisplay::new(display, |display| display.flush())?;
+            Ok(OnBus::boxed(name, display))
         }};
     }
     match (size.width, size.height) {
@@ -65,40 +92,44 @@ fn ssd1306(size: Size, bus: u8, address: u8) -> Result<Box<dyn Display>, Display
     }
 }
 
-fn st7789<'a>(
-    spec: &ScreenSpec,
+fn sh1106<B: I2c + Send + 'static>(
+    size: Size,
+    wire: B,
+    address: u8,
+    name: String,
+) -> Result<Box<dyn Display>, DisplayError> {
+    let display = Sh1106::new(wire, address, size.height).map_err(|error| failed(&name, &error))?;
+    let display = DriverDisplay::new(display, Sh1106::flush)?;
+    Ok(OnBus::boxed(name, display))
+}
+
+/// What an ST7789 is wired to.
+struct St7789Wires<S, P> {
+    spi: S,
+    data_command: P,
+    reset: Option<P>,
+    /// High already.
+    backlight: Option<P>,
+}
+
+fn st7789<'a, S, P>(
+    size: Size,
+    wires: St7789Wires<S, P>,
+    name: String,
     scratch: &'a mut [u8],
-) -> Result<Box<dyn Display + 'a>, DisplayError> {
-    let ScreenController::St7789 {
-        bus,
-        select,
-        clock_hz,
-        gpio,
-        data_command_line,
-        reset_line,
-        backlight_line,
-    } = &spec.controller
-    else {
-        return Err(failed("an SPI display", &"another controller"));
-    };
-    let name = format!("/dev/spidev{bus}.{select}");
-    let spi = Spi::new(spi_bus(*bus)?, spi_select(*select)?, *clock_hz, Mode::Mode0)
-        .map_err(|error| failed(&name, &error))?;
-    let line = |line: u32, high: bool| -> Result<OutputLine, DisplayError> {
-        gpio::open_output(gpio, line, high).map_err(|error| DisplayError::Driver {
-            reason: error.to_string(),
-        })
-    };
-    let data_command = line(*data_command_line, false)?;
-    let reset = reset_line.map(|reset| line(reset, true)).transpose()?;
-    let backlight = backlight_line.map(|light| line(light, true)).transpose()?;
-    let interface = SpiInterface::new(SimpleHalSpiDevice::new(spi), data_command, scratch);
+    delay: &mut impl DelayNs,
+) -> Result<Box<dyn Display + 'a>, DisplayError>
+where
+    S: SpiDevice + Send + 'a,
+    P: OutputPin + Send + 'a,
+{
+    let interface = SpiInterface::new(wires.spi, wires.data_command, scratch);
     // The controller's memory is upright; a display that is wider than high is looked at from the side.
-    let wide = spec.size.width > spec.size.height;
+    let wide = size.width > size.height;
     let (width, height) = if wide {
-        (spec.size.height, spec.size.width)
+        (size.height, size.width)
     } else {
-        (spec.size.width, spec.size.height)
+        (size.width, size.height)
     };
     let rotation = if wide {
         Rotation::Deg90
@@ -112,24 +143,52 @@ fn st7789<'a>(
         .invert_colors(ColorInversion::Inverted);
     // The driver buffers nothing, so there is nothing to flush; the backlight's line lives in the closure, because it
     // must stay ours for the light to stay on.
-    if let Some(reset) = reset {
-        let display = builder.reset_pin(reset).init(&mut Sleep);
-        let display = display.map_err(|error| failed(&name, &error))?;
-        return Ok(Box::new(DriverDisplay::new(display, move |_: &mut _| {
-            let _ = &backlight;
-            Ok::<(), Infallible>(())
-        })?));
-    }
-    let display = builder.init(&mut Sleep);
-    let display = display.map_err(|error| failed(&name, &error))?;
-    Ok(Box::new(DriverDisplay::new(display, move |_: &mut _| {
+    let backlight = wires.backlight;
+    let flush = move || {
         let _ = &backlight;
         Ok::<(), Infallible>(())
-    })?))
+    };
+    if let Some(reset) = wires.reset {
+        let display = builder.reset_pin(reset).init(delay);
+        let display = display.map_err(|error| failed(&name, &error))?;
+        let display = DriverDisplay::new(display, move |_: &mut _| flush())?;
+        return Ok(OnBus::boxed(name, display));
+    }
+    let display = builder.init(delay);
+    let display = display.map_err(|error| failed(&name, &error))?;
+    let display = DriverDisplay::new(display, move |_: &mut _| flush())?;
+    Ok(OnBus::boxed(name, display))
 }
 
-fn i2c(bus: u8) -> Result<I2c, DisplayError> {
-    I2c::with_bus(bus).map_err(|error| failed(&i2c_name(bus), &error))
+/// A display whose errors name its bus, as those of its set-up do: the same trouble is then told once.
+struct OnBus<D> {
+    name: String,
+    display: D,
+}
+
+impl<'a, D: Display + 'a> OnBus<D> {
+    fn boxed(name: String, display: D) -> Box<dyn Display + 'a> {
+        Box::new(Self { name, display })
+    }
+}
+
+impl<D: Display> Display for OnBus<D> {
+    fn size(&self) -> Size {
+        self.display.size()
+    }
+
+    fn show(&mut self, frame: &Framebuffer) -> Result<(), DisplayError> {
+        self.display.show(frame).map_err(|error| match error {
+            DisplayError::Driver { reason } => DisplayError::Driver {
+                reason: format!("{}: {reason}", self.name),
+            },
+            other => other,
+        })
+    }
+}
+
+fn i2c(bus: u8) -> Result<rppal::i2c::I2c, DisplayError> {
+    rppal::i2c::I2c::with_bus(bus).map_err(|error| failed(&i2c_name(bus), &error))
 }
 
 fn i2c_name(bus: u8) -> String {
@@ -172,3 +231,6 @@ impl DelayNs for Sleep {
         std::thread::sleep(std::time::Duration::from_nanos(ns.into()));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,7 +67,7 @@ pub enum ScreenController {
     },
 }
 
-/// Sizes that a controller's driver knows; none: any up to 240 x 320, either way round.
+/// Sizes that a controller's driver knows. (An ST7789's takes any that a frame can have.)
 pub const SSD1306_SIZES: [(u32, u32); 6] =
     [(128, 64), (128, 32), (96, 16), (72, 40), (64, 48), (64, 32)];
 /// As [`SSD1306_SIZES`].

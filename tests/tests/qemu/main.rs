@@ -6,7 +6,7 @@
 
 mod figures;
 
-use figures::{CALL_MB, READY_AFTER};
+use figures::READY_AFTER;
 use offhook_cloudsim::gateway::LegReport;
 use offhook_cloudsim::spec::{InboundSpec, SimUser, UserSpec};
 use offhook_cloudsim::{CallReport, CallState, Simulator};
@@ -149,7 +149,7 @@ impl Bench {
             .await;
         self.machine.hold_down(&[]).await;
 
-        self.takes_at_most(CALL_MB).await;
+        self.takes_no_more_than_a_call_may().await;
 
         step("transfer");
         self.machine.tap("transfer").await;

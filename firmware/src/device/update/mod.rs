@@ -28,6 +28,9 @@ const CONNECT: Duration = Duration::from_secs(30);
 /// A server that says nothing for so long has gone.
 const SILENCE: Duration = Duration::from_mins(1);
 
+/// How often a server may send it on: more is a circle.
+const REDIRECTS: usize = 10;
+
 /// How far an update is: `GET /api/v1/update`, and the event `update`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "state")]
@@ -108,6 +111,7 @@ impl Updater {
             .no_proxy()
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
+            .redirect(reqwest::redirect::Policy::custom(follow))
             .user_agent(concat!("offhook/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| error.to_string())?;
@@ -308,6 +312,18 @@ impl Drop for Turn {
         }
         self.updater.is_busy.store(false, Ordering::SeqCst);
     }
+}
+
+/// Goes where the server sends it, but not out of the connection that whoever gave the address wanted.
+fn follow(attempt: reqwest::redirect::Attempt<'_>) -> reqwest::redirect::Action {
+    let was_safe = attempt.previous().iter().any(|url| url.scheme() == "https");
+    if was_safe && attempt.url().scheme() != "https" {
+        return attempt.error("the server sends it on over plain http");
+    }
+    if attempt.previous().len() > REDIRECTS {
+        return attempt.error("the server sends it on without end");
+    }
+    attempt.follow()
 }
 
 /// The words of an error and of what caused it, without the address: it may hold a key.
