@@ -14,8 +14,9 @@
 )]
 
 use offhook::audio::{
-    AudioCommand, Content, Control, Engine, EngineConfig, KeyTone, MAX_STREAMS, NoiseSuppression,
-    RtpPacket, SoundPath, StreamPort, Tone, TonePlan, VoiceConfig, pipeline,
+    AudioCommand, Content, Control, EchoCancelling, Engine, EngineConfig, GainControl, KeyTone,
+    MAX_STREAMS, NoiseSuppression, RtpPacket, SoundPath, StreamPort, Tone, TonePlan, VoiceConfig,
+    pipeline,
 };
 use offhook::media::CodecKind;
 use offhook_hal::audio::PeriodReport;
@@ -229,9 +230,9 @@ impl Script {
                     ..VoiceConfig::default()
                 },
                 VoiceConfig {
-                    echo_cancelling: true,
+                    echo_cancelling: Some(EchoCancelling::default()),
                     noise_suppression: NoiseSuppression::High,
-                    gain_control: true,
+                    gain_control: Some(GainControl::default()),
                 },
                 VoiceConfig::default(),
             ],

@@ -11,7 +11,7 @@ use super::reference::Reference;
 use super::sleeper::Sleeper;
 use super::stream::Stream;
 use super::thread::Worker;
-use super::{AudioCommand, Frame, Tone, TonePlan, tones};
+use super::{AudioCommand, Frame, SoundPath, Tone, TonePlan, tones};
 use heapless::spsc::Consumer;
 use offhook_hal::audio::{PERIOD_FRAMES, Period, PeriodReport};
 use std::sync::Arc;
@@ -43,6 +43,8 @@ struct Inner {
     microphone: Option<usize>,
     /// What was played: the echo canceller's reference.
     reference: Reference,
+    /// How much later than the device says the echo of each path is, milliseconds.
+    echo_delays_ms: [u8; 3],
 }
 
 impl Engine {
@@ -52,6 +54,11 @@ impl Engine {
         commands: Consumer<'static, AudioCommand>,
         shared: Arc<Shared>,
     ) -> Self {
+        let echo_delays_ms = config
+            .voices
+            .map(|voice| voice.echo_cancelling.map_or(0, |echo| echo.extra_delay_ms));
+        let mut reference = Reference::new();
+        reference.take_path(echo_delays_ms[SoundPath::default() as usize]);
         Self(Box::new(Inner {
             commands,
             shared,
@@ -66,7 +73,8 @@ impl Engine {
             tone: None,
             ringing: false,
             microphone: None,
-            reference: Reference::new(),
+            reference,
+            echo_delays_ms,
         }))
     }
 
@@ -207,6 +215,7 @@ impl Inner {
             AudioCommand::RingVolume(percent) => self.mixer.set_ring_volume(percent),
             AudioCommand::Path(path) => {
                 self.capture.take_path(path);
+                self.reference.take_path(self.echo_delays_ms[path as usize]);
                 self.mixer.set_path(path);
             }
             AudioCommand::Plan(plan) => {

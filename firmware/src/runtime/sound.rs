@@ -5,8 +5,8 @@ use super::ringer::{RingDevice, RingerEvent};
 use super::{RuntimeError, Wake, notices};
 use crate::audio::thread::{self, AudioThread, Ended};
 use crate::audio::{
-    AudioCommand, AudioCounters, Control, Engine, EngineConfig, MAX_STREAMS, NoiseSuppression,
-    OpusConfig, SoundPath, StreamCounters, StreamPort, VoiceConfig,
+    AudioCommand, AudioCounters, Control, EchoCancelling, Engine, EngineConfig, GainControl,
+    MAX_STREAMS, NoiseSuppression, OpusConfig, SoundPath, StreamCounters, StreamPort, VoiceConfig,
 };
 use crate::device::config::Config;
 use crate::phone::{AudioPath, Notice};
@@ -488,14 +488,20 @@ fn path_of(board: &Board, path: AudioPath) -> &offhook_board::AudioPath {
 fn voice(path: &offhook_board::AudioPath) -> VoiceConfig {
     use offhook_board::NoiseSuppression as Board;
     VoiceConfig {
-        echo_cancelling: path.echo_cancelling,
+        echo_cancelling: path.echo_cancelling.map(|echo| EchoCancelling {
+            extra_delay_ms: echo.extra_delay_ms,
+            gate_db: echo.gate_db,
+        }),
         noise_suppression: match path.noise_suppression {
             Board::Off => NoiseSuppression::Off,
             Board::Low => NoiseSuppression::Low,
             Board::Moderate => NoiseSuppression::Moderate,
             Board::High => NoiseSuppression::High,
         },
-        gain_control: path.gain_control,
+        gain_control: path.gain_control.map(|gain| GainControl {
+            headroom_db: gain.headroom_db,
+            most_db: gain.most_db,
+        }),
     }
 }
 
