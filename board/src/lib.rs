@@ -59,6 +59,8 @@ pub struct Board {
     pub sound: Option<String>,
     /// The sound devices.
     pub audio: AudioPaths,
+    /// The Opus encoders' effort, 0 (cheap) to 10 (best); what the configuration says goes before it.
+    pub opus_complexity: u8,
     /// What the phone may take of the board.
     pub budgets: Budgets,
     /// What each line in use is used for, by number.

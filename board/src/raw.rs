@@ -22,6 +22,7 @@ pub(crate) struct Board {
     pub(crate) lamps: BTreeMap<Spanned<String>, Spanned<Lamp>>,
     pub(crate) display: Spanned<Display>,
     pub(crate) audio: Option<Spanned<Audio>>,
+    pub(crate) opus_complexity: Option<Spanned<u32>>,
     pub(crate) budgets: Budgets,
 }
 

@@ -144,6 +144,32 @@ fn the_sound_of_another_enclosure_is_tuned() {
 }
 
 #[test]
+fn a_board_says_how_much_effort_encoding_may_be() {
+    let with = |line: &str| changed("[gpio]", &format!("{line}\n[gpio]"));
+    let complexity = |text: &str| Board::parse(text, "b").unwrap().opus_complexity;
+    assert_eq!(complexity(&GOOD), 5);
+    assert_eq!(complexity(&with("opus_complexity = 0")), 0);
+    assert_eq!(complexity(&with("opus_complexity = 10")), 10);
+    refused(
+        "[gpio]",
+        "opus_complexity = 11\n[gpio]",
+        "[gpio]",
+        "opus_complexity is 11; allowed: 0 to 10",
+    );
+    for (name, low) in [
+        ("qemu-virt", true),
+        ("qemu-raspi3b", true),
+        ("rpi-zero-2w", false),
+    ] {
+        assert_eq!(
+            Board::builtin(name).unwrap().opus_complexity < 5,
+            low,
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn a_ringer_may_have_a_device_of_its_own() {
     let with = |device: &str| {
         changed(

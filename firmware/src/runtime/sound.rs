@@ -106,14 +106,7 @@ impl Sound {
     ) -> Result<(Self, Vec<StreamPort>), RuntimeError> {
         let engine_config = EngineConfig {
             tone_plan: config.phone.tones,
-            opus: OpusConfig {
-                bitrate_bps: config.audio.opus_bitrate_bps,
-                complexity: config.audio.opus_complexity,
-                fec: config.audio.opus_fec,
-                dtx: config.audio.opus_dtx,
-                bandwidth_bps: config.audio.bandwidth_bps,
-                ..OpusConfig::default()
-            },
+            opus: opus(config, board),
             jitter_headroom_ms: config.audio.jitter_headroom_ms,
             voices: PATHS.map(|path| voice(path_of(board, path))),
             sidetone_db: board.audio.handset.sidetone_db,
@@ -482,6 +475,19 @@ fn path_of(board: &Board, path: AudioPath) -> &offhook_board::AudioPath {
         AudioPath::Headset => board.audio.headset.as_ref(),
     }
     .unwrap_or(&board.audio.handset)
+}
+
+/// How the encoders are set.
+fn opus(config: &Config, board: &Board) -> OpusConfig {
+    OpusConfig {
+        bitrate_bps: config.audio.opus_bitrate_bps,
+        // Below 0 it is the board's.
+        complexity: u8::try_from(config.audio.opus_complexity).unwrap_or(board.opus_complexity),
+        fec: config.audio.opus_fec,
+        dtx: config.audio.opus_dtx,
+        bandwidth_bps: config.audio.bandwidth_bps,
+        ..OpusConfig::default()
+    }
 }
 
 /// What the board wants done to a path's microphone.

@@ -351,4 +351,9 @@ fn what_a_board_says_of_its_sound_reaches_the_engine() {
         }),
     };
     assert_eq!(voice(path_of(&board, AudioPath::Speaker)), tuned);
+    board.opus_complexity = 3;
+    let mut config = Config::default();
+    assert_eq!(opus(&config, &board).complexity, 3, "the board's");
+    config.audio.opus_complexity = 0;
+    assert_eq!(opus(&config, &board).complexity, 0, "the configuration's");
 }

@@ -6,7 +6,7 @@ use crate::audio::CodecKind::Opus;
 use crate::audio::ramp::ms;
 use crate::audio::tests::rig::{Network, Phone, Wire};
 use crate::audio::{
-    AudioCommand, EchoCancelling, EngineConfig, GainControl, SoundPath, VoiceConfig,
+    AudioCommand, EchoCancelling, EngineConfig, GainControl, OpusConfig, SoundPath, VoiceConfig,
 };
 use offhook_hal::audio::{PERIOD_FRAMES, Period};
 use std::time::Instant;
@@ -118,4 +118,38 @@ fn a_path_that_hears_itself_late_is_told() {
         "an echo 120 ms late, in the first second: {told:.1} dBFS, not told {not_told:.1} dBFS"
     );
     assert!(told < not_told - 6.0, "{told} dBFS, {not_told} dBFS");
+}
+
+/// Without the board's complexity the packets would be the same.
+#[test]
+fn the_encoder_takes_the_effort_it_is_told() {
+    let sent = |complexity| {
+        let opus = OpusConfig {
+            complexity,
+            ..OpusConfig::default()
+        };
+        let config = EngineConfig {
+            opus,
+            ..EngineConfig::default()
+        };
+        let mut phone = Phone::new(config, Instant::now(), 0.0);
+        phone.start(Opus, 20);
+        let mut packets = Vec::new();
+        for period in near_end(0, 1000).chunks_exact(PERIOD_FRAMES) {
+            phone.step(&captured(period));
+            while let Some(frame) = phone.ports[0].outbound.dequeue() {
+                packets.push(frame.payload.to_vec());
+            }
+        }
+        packets
+    };
+    let usual = sent(5);
+    assert_eq!(
+        usual,
+        sent(OpusConfig::default().complexity),
+        "the same twice"
+    );
+    for other in [0, 1, 10] {
+        assert_ne!(usual, sent(other), "{other}");
+    }
 }
