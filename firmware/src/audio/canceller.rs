@@ -132,7 +132,8 @@ impl Splitter {
 ///   1.1 times, and 1.1 times instead of a tenth above 2 kHz.
 /// - By how much the filter is trusted to have taken out: 9 dB and 6 dB instead of 6 and 2.
 ///
-/// Together they keep 0.4 to 2.9 dB more of the near end, most of it above 3 kHz.
+/// Together they keep up to 3 dB more of an octave of the near end, by the voice; most of it above 3 kHz, and where the
+/// echo is as loud.
 fn tuning() -> EchoCanceller3Config {
     let mut config = EchoCanceller3Config::default();
     config.erle.max_l = 8.0;

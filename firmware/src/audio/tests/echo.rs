@@ -260,10 +260,10 @@ fn the_near_end_is_kept_against_the_far_end() {
             "{octave:?}"
         );
     }
-    // As loud as the near end, which more than the row asks for.
+    // As loud as the near end, which is more than the row asks for; with AEC3's own tuning it is -3.9 dB.
     let (level, whole, _) = double_talk(0.0);
     assert!(level >= -3.0, "{level} dB");
-    assert!(whole.gain_db >= -4.0, "{whole:?}");
+    assert!(whole.gain_db >= -3.6, "{whole:?}");
 }
 
 #[test]
