@@ -8,7 +8,7 @@ mod whole;
 use super::measure::{Random, Survival, rms, survival};
 use crate::audio::ramp::ms;
 use crate::audio::{EchoCancelling, GainControl, NoiseSuppression, VoiceConfig};
-use desk::{Desk, db, far_end, near_end, room, silence};
+use desk::{Desk, Loudspeaker, db, far_end, near_end, room, silence};
 use std::ops::Range;
 
 /// What the boards' loudspeakers have: `runtime::sound` holds the board files to it.
@@ -109,7 +109,7 @@ fn the_far_end_does_not_hear_itself() {
 #[test]
 fn a_distorting_loudspeaker_is_cancelled_too() {
     // The clipping one cuts 11 dB off the peaks as it is; 6 dB more would be no voice any more.
-    let loudspeakers: [(&str, fn(f32) -> f32, &[f32]); 3] = [
+    let loudspeakers: [(&str, Loudspeaker, &[f32]); 3] = [
         ("bending", |s| (2.5 * s).tanh() / 2.5, &[1.0, 2.0]),
         ("clipping", |s| s.clamp(-0.25, 0.25), &[1.0]),
         ("third-order", |s| s - 0.4 * s * s * s, &[1.0, 2.0]),

@@ -24,6 +24,9 @@ pub fn room(seed: u64, loss_db: f32) -> Vec<(usize, f32)> {
     taps.iter().map(|&(late, tap)| (late, tap * gain)).collect()
 }
 
+/// What becomes of a sample in a loudspeaker.
+pub type Loudspeaker = fn(f32) -> f32;
+
 /// A telephone on a desk whose microphone hears its loudspeaker.
 pub struct Desk {
     chain: CaptureChain,
@@ -35,7 +38,7 @@ pub struct Desk {
     pub unknown: usize,
     pub restarted: bool,
     /// What the loudspeaker makes of a sample.
-    pub loudspeaker: fn(f32) -> f32,
+    pub loudspeaker: Loudspeaker,
     /// The room's own noise, RMS.
     pub noise: f32,
     random: Random,
