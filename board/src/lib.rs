@@ -59,6 +59,8 @@ pub struct Board {
     pub sound: Option<String>,
     /// The sound devices.
     pub audio: AudioPaths,
+    /// The Opus encoders' effort, 0 (cheap) to 10 (best); what the configuration says goes before it.
+    pub opus_complexity: u8,
     /// What the phone may take of the board.
     pub budgets: Budgets,
     /// What each line in use is used for, by number.
@@ -317,13 +319,31 @@ pub struct AudioPath {
     /// What makes its microphone more sensitive.
     pub capture_gain: Option<MixerElement>,
     /// The microphone hears the loudspeaker, and it is to be taken out.
-    pub echo_cancelling: bool,
+    pub echo_cancelling: Option<EchoCancelling>,
     /// How much steady noise is taken out.
     pub noise_suppression: NoiseSuppression,
     /// Quiet and loud speakers are brought to one level.
-    pub gain_control: bool,
+    pub gain_control: Option<GainControl>,
     /// The own voice in the ear, dB against the microphone; `None`: not mixed by the phone.
     pub sidetone_db: Option<f32>,
+}
+
+/// How the loudspeaker's sound is taken out of the microphone's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EchoCancelling {
+    /// How much later the microphone hears the loudspeaker than the sound device says, milliseconds, 0 to 100.
+    pub extra_delay_ms: u8,
+    /// By how much more what is left is turned down while nobody speaks here, dB, 0 to 40.
+    pub gate_db: u8,
+}
+
+/// To which level speakers are brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GainControl {
+    /// How far below full scale the peaks of a voice come to lie, dB, 1 to 30.
+    pub headroom_db: u8,
+    /// The most it makes a voice louder by, dB, 1 to 40.
+    pub most_db: u8,
 }
 
 /// How much steady noise is taken out of a microphone's sound.

@@ -22,6 +22,7 @@ pub(crate) struct Board {
     pub(crate) lamps: BTreeMap<Spanned<String>, Spanned<Lamp>>,
     pub(crate) display: Spanned<Display>,
     pub(crate) audio: Option<Spanned<Audio>>,
+    pub(crate) opus_complexity: Option<Spanned<u32>>,
     pub(crate) budgets: Budgets,
 }
 
@@ -195,10 +196,14 @@ pub(crate) struct AudioPath {
     pub(crate) capture_gain: Option<Spanned<MixerElement>>,
     #[serde(default)]
     pub(crate) echo_cancelling: bool,
+    pub(crate) echo_extra_delay_ms: Option<Spanned<u32>>,
+    pub(crate) echo_gate_db: Option<Spanned<u32>>,
     #[serde(default)]
     pub(crate) noise_suppression: crate::NoiseSuppression,
     #[serde(default)]
     pub(crate) gain_control: bool,
+    pub(crate) gain_headroom_db: Option<Spanned<u32>>,
+    pub(crate) gain_most_db: Option<Spanned<u32>>,
     pub(crate) sidetone_db: Option<Spanned<f32>>,
 }
 

@@ -6,7 +6,7 @@ use offhook_hal::audio::{AudioError, BUFFER_FRAMES, PlaybackSpec};
 use toml::Spanned;
 
 use super::Check;
-use crate::{AudioPath, BoardError, MixerElement, raw};
+use crate::{AudioPath, BoardError, EchoCancelling, GainControl, MixerElement, raw};
 
 /// Mixer elements of real codecs lie within this range, in dB.
 const DB: RangeInclusive<f32> = -120.0..=60.0;
@@ -33,6 +33,8 @@ impl Check<'_> {
                 "a mixer_card, such as \"hw:0\"",
             ));
         }
+        let echo_cancelling = self.echo_cancelling(&raw)?;
+        let gain_control = self.gain_control(&raw)?;
         Ok(AudioPath {
             capture: raw
                 .capture
@@ -55,9 +57,9 @@ impl Check<'_> {
                 .transpose()?,
             playback_volume: raw.playback_volume.map(|e| self.element(e)).transpose()?,
             capture_gain: raw.capture_gain.map(|e| self.element(e)).transpose()?,
-            echo_cancelling: raw.echo_cancelling,
+            echo_cancelling,
             noise_suppression: raw.noise_suppression,
-            gain_control: raw.gain_control,
+            gain_control,
             sidetone_db: raw
                 .sidetone_db
                 .map(|level| {
@@ -70,6 +72,49 @@ impl Check<'_> {
                 })
                 .transpose()?,
         })
+    }
+
+    fn echo_cancelling(&self, raw: &raw::AudioPath) -> Result<Option<EchoCancelling>, BoardError> {
+        let (on, switch) = (raw.echo_cancelling, "echo_cancelling");
+        let delay = raw.echo_extra_delay_ms.as_ref();
+        let extra_delay_ms = self.tuned(on, switch, "echo_extra_delay_ms", delay, 0..=100)?;
+        let gate = raw.echo_gate_db.as_ref();
+        let gate_db = self.tuned(on, switch, "echo_gate_db", gate, 0..=40)?;
+        Ok(on.then(|| EchoCancelling {
+            extra_delay_ms: extra_delay_ms.unwrap_or(0),
+            gate_db: gate_db.unwrap_or(24),
+        }))
+    }
+
+    fn gain_control(&self, raw: &raw::AudioPath) -> Result<Option<GainControl>, BoardError> {
+        let (on, switch) = (raw.gain_control, "gain_control");
+        let headroom = raw.gain_headroom_db.as_ref();
+        let headroom_db = self.tuned(on, switch, "gain_headroom_db", headroom, 1..=30)?;
+        let most = raw.gain_most_db.as_ref();
+        let most_db = self.tuned(on, switch, "gain_most_db", most, 1..=40)?;
+        Ok(on.then(|| GainControl {
+            headroom_db: headroom_db.unwrap_or(5),
+            most_db: most_db.unwrap_or(18),
+        }))
+    }
+
+    /// A value of something that must be switched on for it.
+    fn tuned(
+        &self,
+        on: bool,
+        switch: &str,
+        key: &str,
+        value: Option<&Spanned<u32>>,
+        allowed: RangeInclusive<u32>,
+    ) -> Result<Option<u8>, BoardError> {
+        let Some(value) = value else { return Ok(None) };
+        if !on {
+            let what = format!("{key} means nothing without {switch} = true");
+            let allowed = format!("{switch} = true beside it, or neither");
+            return Err(self.source.invalid(&value.span(), what, allowed));
+        }
+        // The ranges fit.
+        Ok(Some(self.source.number(key, value, allowed)? as u8))
     }
 
     pub(super) fn playback(&self, raw: &Spanned<String>) -> Result<PlaybackSpec, BoardError> {

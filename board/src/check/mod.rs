@@ -88,6 +88,9 @@ pub(crate) fn board(file: File<'_>, sound: Option<File<'_>>) -> Result<Board, Bo
         display,
         sound,
         audio,
+        opus_complexity: raw.opus_complexity.map_or(Ok(5), |given| {
+            source.number("opus_complexity", &given, 0..=10)
+        })? as u8,
         budgets: Budgets {
             ram_mib: source.number("ram_mib", &raw.budgets.ram_mib, 8..=4096)?,
             startup: check.millis("startup_ms", &raw.budgets.startup_ms, 100, 120_000)?,

@@ -85,6 +85,91 @@ fn the_reference_board_is_what_its_file_says() {
 }
 
 #[test]
+fn the_sound_of_another_enclosure_is_tuned() {
+    use crate::{EchoCancelling, GainControl};
+    let speaker = |text: &str| Board::parse(text, "b").unwrap().audio.speaker.unwrap();
+    let usual = speaker(&GOOD);
+    let echo = EchoCancelling {
+        extra_delay_ms: 0,
+        gate_db: 24,
+    };
+    let gain = GainControl {
+        headroom_db: 5,
+        most_db: 18,
+    };
+    assert_eq!(usual.echo_cancelling, Some(echo));
+    assert_eq!(usual.gain_control, Some(gain));
+    let (echo_on, gain_on) = ("echo_cancelling = true\n", "gain_control = true\n");
+    let text = changed(
+        echo_on,
+        &format!("{echo_on}echo_extra_delay_ms = 40\necho_gate_db = 12\n"),
+    )
+    .replace(
+        gain_on,
+        &format!("{gain_on}gain_headroom_db = 9\ngain_most_db = 12\n"),
+    );
+    let tuned = speaker(&text);
+    let echo = EchoCancelling {
+        extra_delay_ms: 40,
+        gate_db: 12,
+    };
+    let gain = GainControl {
+        headroom_db: 9,
+        most_db: 12,
+    };
+    assert_eq!(tuned.echo_cancelling, Some(echo));
+    assert_eq!(tuned.gain_control, Some(gain));
+    for (switch, key, given, allowed) in [
+        (echo_on, "echo_extra_delay_ms", 101, "0 to 100"),
+        (echo_on, "echo_gate_db", 41, "0 to 40"),
+        (gain_on, "gain_headroom_db", 0, "1 to 30"),
+        (gain_on, "gain_most_db", 41, "1 to 40"),
+    ] {
+        // In the same line, so that its number stays.
+        let with = format!("{key} = {given}\n{switch}");
+        refused(
+            switch,
+            &with,
+            switch.trim_end(),
+            &format!("{key} is {given}; allowed: {allowed}"),
+        );
+        let name = switch.split_once(' ').unwrap().0;
+        refused(
+            switch,
+            &format!("{key} = 20\n"),
+            switch.trim_end(),
+            &format!("{key} means nothing without {name} = true; allowed: {name} = true beside"),
+        );
+    }
+}
+
+#[test]
+fn a_board_says_how_much_effort_encoding_may_be() {
+    let with = |line: &str| changed("[gpio]", &format!("{line}\n[gpio]"));
+    let complexity = |text: &str| Board::parse(text, "b").unwrap().opus_complexity;
+    assert_eq!(complexity(&GOOD), 5);
+    assert_eq!(complexity(&with("opus_complexity = 0")), 0);
+    assert_eq!(complexity(&with("opus_complexity = 10")), 10);
+    refused(
+        "[gpio]",
+        "opus_complexity = 11\n[gpio]",
+        "[gpio]",
+        "opus_complexity is 11; allowed: 0 to 10",
+    );
+    for (name, low) in [
+        ("qemu-virt", true),
+        ("qemu-raspi3b", true),
+        ("rpi-zero-2w", false),
+    ] {
+        assert_eq!(
+            Board::builtin(name).unwrap().opus_complexity < 5,
+            low,
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn a_ringer_may_have_a_device_of_its_own() {
     let with = |device: &str| {
         changed(

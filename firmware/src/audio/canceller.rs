@@ -123,13 +123,27 @@ impl Splitter {
     }
 }
 
-/// AEC3's own, but for how quickly its suppressor lets a band go when there is no echo in it any more: by 12 dB every 4 ms
-/// while the far end speaks, and by 18 dB while both do, instead of 6. That is where the near end's beginnings went: it
-/// is kept within 3 dB then instead of 4, for 10 dB of the 60 dB that echo is cancelled by. Thresholds of the near end's
-/// detection and of masking win less and cost more.
+/// AEC3's own, but gentler with the near end. What that leaves of the echo while nobody speaks here, another stage takes
+/// away ([`super::residue`]); while both speak it is 10 to 20 dB below the near end and behind it.
+///
+/// - How quickly the suppressor lets a band go when there is no echo in it any more: by 12 dB every 4 ms while the far end
+///   speaks, and by 30 dB while both do, instead of 6. That is where the near end's beginnings went.
+/// - From which part of the echo in a band it is turned down while both speak: twice the near end below 1 kHz instead of
+///   1.1 times, and 1.1 times instead of a tenth above 2 kHz.
+/// - By how much the filter is trusted to have taken out: 9 dB and 6 dB instead of 6 and 2.
+///
+/// Together they keep up to 3 dB more of an octave of the near end, by the voice; most of it above 3 kHz, and where the
+/// echo is as loud.
 fn tuning() -> EchoCanceller3Config {
     let mut config = EchoCanceller3Config::default();
+    config.erle.max_l = 8.0;
+    config.erle.max_h = 4.0;
     config.suppressor.normal_tuning.max_inc_factor = 4.0;
-    config.suppressor.nearend_tuning.max_inc_factor = 8.0;
+    let both_speak = &mut config.suppressor.nearend_tuning;
+    both_speak.max_inc_factor = 30.0;
+    both_speak.mask_lf.enr_transparent = 2.0;
+    both_speak.mask_lf.enr_suppress = 2.2;
+    both_speak.mask_hf.enr_transparent = 1.09;
+    both_speak.mask_hf.enr_suppress = 1.1;
     config
 }

@@ -11,7 +11,7 @@ use super::reference::Reference;
 use super::sleeper::Sleeper;
 use super::stream::Stream;
 use super::thread::Worker;
-use super::{AudioCommand, Frame, Tone, TonePlan, tones};
+use super::{AudioCommand, Frame, SoundPath, Tone, TonePlan, tones};
 use heapless::spsc::Consumer;
 use offhook_hal::audio::{PERIOD_FRAMES, Period, PeriodReport};
 use std::sync::Arc;
@@ -45,6 +45,8 @@ struct Inner {
     reference: Reference,
     /// Made for a device that was left before it took it.
     unplayed: Period,
+    /// How much later than the device says the echo of each path is, milliseconds.
+    echo_delays_ms: [u8; 3],
 }
 
 impl Engine {
@@ -54,6 +56,11 @@ impl Engine {
         commands: Consumer<'static, AudioCommand>,
         shared: Arc<Shared>,
     ) -> Self {
+        let echo_delays_ms = config
+            .voices
+            .map(|voice| voice.echo_cancelling.map_or(0, |echo| echo.extra_delay_ms));
+        let mut reference = Reference::new();
+        reference.take_path(echo_delays_ms[SoundPath::default() as usize]);
         Self(Box::new(Inner {
             commands,
             shared,
@@ -68,8 +75,9 @@ impl Engine {
             tone: None,
             ringing: false,
             microphone: None,
-            reference: Reference::new(),
+            reference,
             unplayed: [0; PERIOD_FRAMES],
+            echo_delays_ms,
         }))
     }
 
@@ -224,6 +232,7 @@ impl Inner {
             AudioCommand::RingVolume(percent) => self.mixer.set_ring_volume(percent),
             AudioCommand::Path(path) => {
                 self.capture.take_path(path);
+                self.reference.take_path(self.echo_delays_ms[path as usize]);
                 self.mixer.set_path(path);
             }
             AudioCommand::Plan(plan) => {

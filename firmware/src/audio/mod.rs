@@ -27,6 +27,7 @@ mod engine;
 mod feedback;
 mod jitter;
 mod kind;
+mod leveller;
 mod mixer;
 mod oscillator;
 mod pipeline;
@@ -34,6 +35,7 @@ mod pitch;
 mod ramp;
 pub mod realtime;
 mod reference;
+mod residue;
 mod ringer;
 mod sender;
 mod sleeper;
@@ -43,7 +45,7 @@ pub mod tones;
 mod voice;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use crate::device::choices::TonePlan;
 pub use engine::Engine;
@@ -191,11 +193,50 @@ pub enum SoundPath {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VoiceConfig {
     /// Takes what the loudspeaker plays out of what the microphone hears.
-    pub echo_cancelling: bool,
+    pub echo_cancelling: Option<EchoCancelling>,
     /// Takes steady noise out.
     pub noise_suppression: NoiseSuppression,
     /// Brings quiet and loud speakers to one level.
-    pub gain_control: bool,
+    pub gain_control: Option<GainControl>,
+}
+
+/// How an echo is taken out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EchoCancelling {
+    /// How much later the microphone hears the loudspeaker than the sound device's own delays say: an amplifier or
+    /// loudspeaker that keeps the sound for a while. Milliseconds, 0..=100.
+    pub extra_delay_ms: u8,
+    /// By how much more what is left is turned down while nobody speaks here, decibel, 0..=40.
+    pub gate_db: u8,
+}
+
+impl Default for EchoCancelling {
+    /// A loudspeaker that hangs on the sound device.
+    fn default() -> Self {
+        Self {
+            extra_delay_ms: 0,
+            gate_db: 24,
+        }
+    }
+}
+
+/// To which level speakers are brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GainControl {
+    /// How far below full scale the peaks of a voice come to lie, decibel, 1..=30.
+    pub headroom_db: u8,
+    /// The most it makes a voice louder by, decibel, 1..=40.
+    pub most_db: u8,
+}
+
+impl Default for GainControl {
+    /// More gain would make a shout of a quiet room.
+    fn default() -> Self {
+        Self {
+            headroom_db: 5,
+            most_db: 18,
+        }
+    }
 }
 
 /// How much steady noise is turned down.

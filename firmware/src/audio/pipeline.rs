@@ -2,6 +2,7 @@
 
 use super::counters::{Shared, StreamCells};
 use super::engine::Engine;
+use super::reference::MOST_EXTRA_MS;
 use super::stream::Stream;
 use super::{
     AudioCommand, AudioCounters, COMMAND_QUEUE, Feedback, MAX_STREAMS, PACKET_QUEUE,
@@ -193,7 +194,7 @@ pub(super) fn leaked<T, const N: usize>()
 }
 
 fn check(config: &EngineConfig) -> Result<(), AudioSetupError> {
-    let ranges: [(&str, u32, std::ops::RangeInclusive<u32>, &str); 5] = [
+    let mut ranges: Vec<(&str, u32, std::ops::RangeInclusive<u32>, &str)> = vec![
         (
             "the Opus bit rate",
             config.opus.bitrate_bps,
@@ -225,6 +226,21 @@ fn check(config: &EngineConfig) -> Result<(), AudioSetupError> {
             "0 to 100 percent",
         ),
     ];
+    for voice in &config.voices {
+        if let Some(echo) = voice.echo_cancelling {
+            let most = MOST_EXTRA_MS.into();
+            let delay = echo.extra_delay_ms.into();
+            ranges.push(("the echo's extra delay", delay, 0..=most, "0 to 100 ms"));
+            let gate = echo.gate_db.into();
+            ranges.push(("the echo gate", gate, 0..=40, "0 to 40 dB"));
+        }
+        if let Some(gain) = voice.gain_control {
+            let headroom = gain.headroom_db.into();
+            ranges.push(("the gain's headroom", headroom, 1..=30, "1 to 30 dB"));
+            let most = gain.most_db.into();
+            ranges.push(("the greatest gain", most, 1..=40, "1 to 40 dB"));
+        }
+    }
     for (what, given, range, allowed) in ranges {
         if !range.contains(&given) {
             return Err(AudioSetupError::Range {
@@ -240,6 +256,7 @@ fn check(config: &EngineConfig) -> Result<(), AudioSetupError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::{EchoCancelling, GainControl};
 
     #[test]
     fn a_value_out_of_range_is_named() {
@@ -257,6 +274,50 @@ mod tests {
             error.to_string(),
             "audio: the Opus bit rate is 1, allowed are 6000 to 510000 bit/s"
         );
+    }
+
+    #[test]
+    fn a_paths_value_out_of_range_is_named() {
+        let echo = |extra_delay_ms, gate_db| VoiceConfig {
+            echo_cancelling: Some(EchoCancelling {
+                extra_delay_ms,
+                gate_db,
+            }),
+            ..VoiceConfig::default()
+        };
+        let gain = |headroom_db, most_db| VoiceConfig {
+            gain_control: Some(GainControl {
+                headroom_db,
+                most_db,
+            }),
+            ..VoiceConfig::default()
+        };
+        let with = |voice| {
+            let mut config = EngineConfig::default();
+            config.voices[1] = voice;
+            check(&config)
+        };
+        for good in [echo(0, 0), echo(100, 40), gain(1, 1), gain(30, 40)] {
+            with(good).unwrap();
+        }
+        for (voice, expected) in [
+            (
+                echo(101, 24),
+                "the echo's extra delay is 101, allowed are 0 to 100 ms",
+            ),
+            (echo(0, 41), "the echo gate is 41, allowed are 0 to 40 dB"),
+            (
+                gain(0, 18),
+                "the gain's headroom is 0, allowed are 1 to 30 dB",
+            ),
+            (
+                gain(5, 41),
+                "the greatest gain is 41, allowed are 1 to 40 dB",
+            ),
+        ] {
+            let error = with(voice).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

@@ -9,8 +9,10 @@ use super::Frame;
 use super::ramp::ms;
 use offhook_hal::audio::{PERIOD_FRAMES, PeriodReport};
 
-/// Sound kept: more than two full buffers of a device.
-const KEPT: usize = 8192;
+/// Sound kept: more than a full buffer of the largest that a board may name, 200 ms, and [`MOST_EXTRA_MS`].
+const KEPT: usize = 16_384;
+/// The most that an echo may be later than the device says, milliseconds.
+pub const MOST_EXTRA_MS: u8 = 100;
 /// The reference is this much early: the echo must never come before its cause, and reports are a little off.
 const EARLY: usize = ms(5);
 /// A change of the reports smaller than this is their noise.
@@ -25,6 +27,8 @@ pub struct Reference {
     at: usize,
     /// How far back, samples.
     lag: usize,
+    /// Of that, what the device does not know of, samples.
+    extra: usize,
     /// Reports in a row that say something else.
     disagree: u32,
 }
@@ -36,14 +40,22 @@ impl Reference {
             played: vec![0.0; KEPT].into_boxed_slice(),
             at: 0,
             lag: 0,
+            extra: 0,
             disagree: 0,
         }
+    }
+
+    /// The sound takes a path whose echo is `extra_ms` later than its device says, 0..=[`MOST_EXTRA_MS`].
+    pub fn take_path(&mut self, extra_ms: u8) {
+        let extra = ms(extra_ms.min(MOST_EXTRA_MS).into());
+        self.lag = (self.lag - self.extra + extra).min(KEPT - PERIOD_FRAMES);
+        self.extra = extra;
     }
 
     /// What the device said in the exchange that captured the next period.
     pub fn report(&mut self, report: &PeriodReport) {
         let whole = report.playback_delay_frames as usize + report.capture_delay_frames as usize;
-        let lag = whole.saturating_sub(EARLY).min(KEPT - PERIOD_FRAMES);
+        let lag = (whole.saturating_sub(EARLY).min(KEPT) + self.extra).min(KEPT - PERIOD_FRAMES);
         if lag.abs_diff(self.lag) <= NOISE {
             self.disagree = 0;
             return;
@@ -82,7 +94,7 @@ mod tests {
         }
     }
 
-    /// Plays a ramp of `periods`, then says from how far back the reference is taken.
+    /// Plays a ramp, then says from how far back the reference is taken.
     fn lag_after(reference: &mut Reference, reports: &[PeriodReport]) -> f32 {
         for n in 0..40 {
             reference.push(&std::array::from_fn(|k| (n * PERIOD_FRAMES + k) as f32));
@@ -130,5 +142,31 @@ mod tests {
             (KEPT - PERIOD_FRAMES) as f32,
             "nonsense is bounded"
         );
+    }
+
+    #[test]
+    fn a_paths_own_delay_comes_on_top_and_goes_with_the_path() {
+        let mut reference = Reference::new();
+        let early = EARLY as f32;
+        lag_after(&mut reference, &[report(960, 0); 3]);
+        reference.take_path(60);
+        assert_eq!(lag_after(&mut reference, &[]), 960.0 - early + 2880.0);
+        assert_eq!(
+            lag_after(&mut reference, &[report(1440, 0); 3]),
+            1440.0 - early + 2880.0,
+            "reports do not know of it"
+        );
+        reference.take_path(0);
+        assert_eq!(lag_after(&mut reference, &[]), 1440.0 - early);
+        // The largest buffer of a board and the largest delay are both reached.
+        reference.take_path(MOST_EXTRA_MS);
+        assert_eq!(
+            lag_after(&mut reference, &[report(9600, 480); 3]),
+            10_080.0 - early + 4800.0
+        );
+        lag_after(&mut reference, &[report(u32::MAX, 480); 3]);
+        reference.take_path(0);
+        reference.take_path(MOST_EXTRA_MS);
+        reference.heard();
     }
 }

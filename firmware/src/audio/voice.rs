@@ -1,46 +1,48 @@
-//! Echo cancelling ([`Canceller`]), noise suppression and gain control of one path's microphone, by the crate `sonora`
-//! (WebRTC's audio processing in Rust).
+//! What one path's microphone goes through: echo cancelling ([`Canceller`]) with what it leaves turned down
+//! ([`ResidueGate`]), noise suppression, gain control ([`Leveller`]); by the crates of `sonora` (WebRTC's audio processing
+//! in Rust).
 //!
-//! Its instances are made with the pipeline, one per path, because making one allocates; what it allocates while it
+//! The instances are made with the pipeline, one per path, because making one allocates; what it allocates while it
 //! works comes from [`super::arena`].
 
 use super::canceller::Canceller;
+use super::leveller::Leveller;
+use super::residue::{ResidueGate, power};
 use super::{Frame, NoiseSuppression, VoiceConfig, arena};
 use offhook_hal::audio::{PERIOD_FRAMES, RATE_HZ};
-use sonora::config::{
-    AdaptiveDigital, GainController2, MaxProcessingRate, NoiseSuppressionLevel, Pipeline,
-};
+use sonora::config::{MaxProcessingRate, NoiseSuppressionLevel, Pipeline};
 use sonora::{AudioProcessing, Config, StreamConfig};
-
-/// What gain control may add at most: more would make a shout of a quiet room.
-const MAX_GAIN_DB: f32 = 18.0;
 
 /// Periods of silence that it works through before the audio thread gets it.
 const WARM_UP: usize = 10;
 
 /// One path's processing. What is switched off is not there: the sound passes it unchanged and undelayed.
 pub struct Voice {
-    canceller: Option<Box<Canceller>>,
-    /// Noise suppression and gain control.
-    processing: Option<Box<AudioProcessing>>,
+    canceller: Option<(Box<Canceller>, ResidueGate)>,
+    noise: Option<Box<AudioProcessing>>,
+    leveller: Option<Box<Leveller>>,
 }
 
 impl Voice {
     /// Allocates all but what comes from the arena later.
     pub fn new(config: VoiceConfig) -> Self {
         let stream = StreamConfig::new(RATE_HZ, 1);
-        let processes = config.noise_suppression != NoiseSuppression::Off || config.gain_control;
         let mut voice = Self {
-            canceller: config.echo_cancelling.then(|| Box::new(Canceller::new())),
-            processing: processes.then(|| {
+            canceller: config
+                .echo_cancelling
+                .map(|echo| (Box::new(Canceller::new()), ResidueGate::new(echo.gate_db))),
+            noise: suppression(config.noise_suppression).map(|config| {
                 Box::new(
                     AudioProcessing::builder()
-                        .config(settings(config))
+                        .config(config)
                         .capture_config(stream)
                         .render_config(stream)
                         .build(),
                 )
             }),
+            leveller: config
+                .gain_control
+                .map(|config| Box::new(Leveller::new(config))),
         };
         // Some of what it was made with it exchanges when it first works.
         for _ in 0..WARM_UP {
@@ -51,51 +53,49 @@ impl Voice {
 
     /// A period of the microphone, in place; `reference` is what the loudspeaker played a little before it.
     pub fn process(&mut self, near: &mut Frame, reference: &Frame) {
-        if self.canceller.is_none() && self.processing.is_none() {
+        if self.canceller.is_none() && self.noise.is_none() && self.leveller.is_none() {
             return;
         }
         arena::with(|| {
-            if let Some(canceller) = &mut self.canceller {
+            let mut echo = false;
+            if let Some((canceller, gate)) = &mut self.canceller {
+                let heard = power(near);
                 canceller.process(near, reference);
+                echo = gate.process(heard, near);
             }
-            if let Some(processing) = &mut self.processing {
+            if let Some(noise) = &mut self.noise {
                 let mut out: Frame = [0.0; PERIOD_FRAMES];
                 // It refuses only formats other than the one it was made for.
-                if processing
+                if noise
                     .process_capture_f32(&[&*near], &mut [&mut out])
                     .is_ok()
                 {
                     *near = out;
                 }
             }
+            if let Some(leveller) = &mut self.leveller {
+                leveller.process(near, echo);
+            }
         });
     }
 }
 
-fn settings(config: VoiceConfig) -> Config {
-    let level = match config.noise_suppression {
-        NoiseSuppression::Off => None,
-        NoiseSuppression::Low => Some(NoiseSuppressionLevel::Low),
-        NoiseSuppression::Moderate => Some(NoiseSuppressionLevel::Moderate),
-        NoiseSuppression::High => Some(NoiseSuppressionLevel::High),
+fn suppression(wanted: NoiseSuppression) -> Option<Config> {
+    let level = match wanted {
+        NoiseSuppression::Off => return None,
+        NoiseSuppression::Low => NoiseSuppressionLevel::Low,
+        NoiseSuppression::Moderate => NoiseSuppressionLevel::Moderate,
+        NoiseSuppression::High => NoiseSuppressionLevel::High,
     };
-    Config {
+    Some(Config {
         pipeline: Pipeline {
             maximum_internal_processing_rate: MaxProcessingRate::Rate48kHz,
             ..Pipeline::default()
         },
-        noise_suppression: level.map(|level| sonora::config::NoiseSuppression {
+        noise_suppression: Some(sonora::config::NoiseSuppression {
             level,
             ..sonora::config::NoiseSuppression::default()
         }),
-        gain_controller2: config.gain_control.then(|| GainController2 {
-            adaptive_digital: Some(AdaptiveDigital {
-                initial_gain_db: 0.0,
-                max_gain_db: MAX_GAIN_DB,
-                ..AdaptiveDigital::default()
-            }),
-            ..GainController2::default()
-        }),
         ..Config::default()
-    }
+    })
 }

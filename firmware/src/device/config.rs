@@ -129,11 +129,11 @@ impl Config {
                 "must be 6000 to 128000".into(),
             );
         }
-        if self.audio.opus_complexity > 10 {
+        if !(-1..=10).contains(&self.audio.opus_complexity) {
             return fail(
                 "audio.opus_complexity",
                 &self.audio.opus_complexity,
-                "must be 0 to 10".into(),
+                "must be 0 to 10, or -1 for the board's".into(),
             );
         }
         if self.audio.jitter_headroom_ms > 100 {
@@ -267,6 +267,7 @@ mod tests {
             ("[audio]\nplayback = \"silence\"", "audio.playback"),
             ("[audio]\nopus_bitrate_bps = 1", "6000 to 128000"),
             ("[audio]\nopus_complexity = 11", "0 to 10"),
+            ("[audio]\nopus_complexity = -2", "0 to 10"),
             ("[audio]\njitter_headroom_ms = 101", "0 to 100"),
             ("[audio]\nframe_ms = 15", "10, 20, 40 or 60"),
             (

@@ -5,8 +5,8 @@ use super::ringer::{RingDevice, RingerEvent};
 use super::{RuntimeError, Wake, notices};
 use crate::audio::thread::{self, AudioThread, Ended};
 use crate::audio::{
-    AudioCommand, AudioCounters, Control, Engine, EngineConfig, MAX_STREAMS, NoiseSuppression,
-    OpusConfig, SoundPath, StreamCounters, StreamPort, VoiceConfig,
+    AudioCommand, AudioCounters, Control, EchoCancelling, Engine, EngineConfig, GainControl,
+    MAX_STREAMS, NoiseSuppression, OpusConfig, SoundPath, StreamCounters, StreamPort, VoiceConfig,
 };
 use crate::device::config::Config;
 use crate::phone::{AudioPath, Notice};
@@ -111,14 +111,7 @@ impl Sound {
     ) -> Result<(Self, Vec<StreamPort>), RuntimeError> {
         let engine_config = EngineConfig {
             tone_plan: config.phone.tones,
-            opus: OpusConfig {
-                bitrate_bps: config.audio.opus_bitrate_bps,
-                complexity: config.audio.opus_complexity,
-                fec: config.audio.opus_fec,
-                dtx: config.audio.opus_dtx,
-                bandwidth_bps: config.audio.bandwidth_bps,
-                ..OpusConfig::default()
-            },
+            opus: opus(config, board),
             jitter_headroom_ms: config.audio.jitter_headroom_ms,
             voices: PATHS.map(|path| voice(path_of(board, path))),
             sidetone_db: board.audio.handset.sidetone_db,
@@ -493,18 +486,37 @@ fn path_of(board: &Board, path: AudioPath) -> &offhook_board::AudioPath {
     .unwrap_or(&board.audio.handset)
 }
 
+/// How the encoders are set.
+fn opus(config: &Config, board: &Board) -> OpusConfig {
+    OpusConfig {
+        bitrate_bps: config.audio.opus_bitrate_bps,
+        // Below 0 it is the board's.
+        complexity: u8::try_from(config.audio.opus_complexity).unwrap_or(board.opus_complexity),
+        fec: config.audio.opus_fec,
+        dtx: config.audio.opus_dtx,
+        bandwidth_bps: config.audio.bandwidth_bps,
+        ..OpusConfig::default()
+    }
+}
+
 /// What the board wants done to a path's microphone.
 fn voice(path: &offhook_board::AudioPath) -> VoiceConfig {
     use offhook_board::NoiseSuppression as Board;
     VoiceConfig {
-        echo_cancelling: path.echo_cancelling,
+        echo_cancelling: path.echo_cancelling.map(|echo| EchoCancelling {
+            extra_delay_ms: echo.extra_delay_ms,
+            gate_db: echo.gate_db,
+        }),
         noise_suppression: match path.noise_suppression {
             Board::Off => NoiseSuppression::Off,
             Board::Low => NoiseSuppression::Low,
             Board::Moderate => NoiseSuppression::Moderate,
             Board::High => NoiseSuppression::High,
         },
-        gain_control: path.gain_control,
+        gain_control: path.gain_control.map(|gain| GainControl {
+            headroom_db: gain.headroom_db,
+            most_db: gain.most_db,
+        }),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Everything the engine can be made to do, in virtual time, without an allocation of its own.
 
 use offhook::audio::{
-    AudioCommand, Content, Control, Engine, EngineConfig, KeyTone, MAX_STREAMS, NoiseSuppression,
-    RtpPacket, SendLimits, SoundPath, StreamPort, Tone, TonePlan, VoiceConfig, pipeline,
+    AudioCommand, Content, Control, EchoCancelling, Engine, EngineConfig, GainControl, KeyTone,
+    MAX_STREAMS, NoiseSuppression, RtpPacket, SendLimits, SoundPath, StreamPort, Tone, TonePlan,
+    VoiceConfig, pipeline,
 };
 use offhook::media::CodecKind;
 use offhook_hal::audio::{Period, PeriodReport};
@@ -37,9 +38,9 @@ impl Script {
                     ..VoiceConfig::default()
                 },
                 VoiceConfig {
-                    echo_cancelling: true,
+                    echo_cancelling: Some(EchoCancelling::default()),
                     noise_suppression: NoiseSuppression::High,
-                    gain_control: true,
+                    gain_control: Some(GainControl::default()),
                 },
                 VoiceConfig::default(),
             ],

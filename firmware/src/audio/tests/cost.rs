@@ -12,8 +12,8 @@ use crate::audio::ramp::ms;
 use crate::audio::stream::Stream;
 use crate::audio::voice::Voice;
 use crate::audio::{
-    AudioCommand, Content, EncodedFrame, EngineConfig, Feedback, Frame, OpusConfig, PACKET_QUEUE,
-    RtpPacket, VoiceConfig,
+    AudioCommand, Content, EchoCancelling, EncodedFrame, EngineConfig, Feedback, Frame, OpusConfig,
+    PACKET_QUEUE, RtpPacket, VoiceConfig,
 };
 use heapless::spsc::{Consumer, Producer};
 use offhook_hal::audio::{PERIOD_FRAMES, Period};
@@ -237,7 +237,7 @@ fn jitter_buffer() {
 #[ignore = "measured by tests/audio/cost"]
 fn echo_canceller() {
     let mut voice = Voice::new(VoiceConfig {
-        echo_cancelling: true,
+        echo_cancelling: Some(EchoCancelling::default()),
         ..VoiceConfig::default()
     });
     let mut last = [0.0; PERIOD_FRAMES];

@@ -1,229 +1,277 @@
-//! The echo canceller in a room of numbers: the loudspeaker's sound comes back by 80 ms of reflections, through the
-//! delay of a sound card, to the microphone. Offline, recorded speech on both sides.
+//! The echo canceller, with the noise suppression and gain control that the boards switch on beside it, on a desk of
+//! numbers ([`desk::Desk`]). Offline, recorded speech on both sides.
 
-use super::measure::{Random, correlation_at_best, rms};
-use super::speech::speech;
-use crate::audio::capture::CaptureChain;
+mod desk;
+mod howl;
+mod whole;
+
+use super::measure::{Random, Survival, rms, survival};
 use crate::audio::ramp::ms;
-use crate::audio::reference::Reference;
-use crate::audio::{Frame, NoiseSuppression, SoundPath, VoiceConfig};
-use offhook_hal::audio::{PERIOD_FRAMES, Period, PeriodReport};
+use crate::audio::{EchoCancelling, GainControl, NoiseSuppression, VoiceConfig};
+use desk::{Desk, Loudspeaker, db, far_end, near_end, room, silence};
+use std::ops::Range;
 
-/// What a speakerphone has.
-const FULL: VoiceConfig = VoiceConfig {
-    echo_cancelling: true,
+/// What the boards' loudspeakers have: `runtime::sound` holds the board files to it.
+pub const SPEAKERPHONE: VoiceConfig = VoiceConfig {
+    echo_cancelling: Some(EchoCancelling {
+        extra_delay_ms: 0,
+        gate_db: 24,
+    }),
     noise_suppression: NoiseSuppression::Moderate,
-    gain_control: false,
+    gain_control: Some(GainControl {
+        headroom_db: 5,
+        most_db: 18,
+    }),
 };
 
-/// Reflections: how many samples late, how loud. The first is the way from loudspeaker to microphone.
-fn room(seed: u64, loss_db: f32) -> Vec<(usize, f32)> {
-    let mut random = Random::new(seed);
-    let mut taps = vec![(ms(1), 1.0)];
-    taps.extend((0..120).map(|_| {
-        let late = (random.uniform() * ms(80) as f64) as usize;
-        let tail = (-(late as f32) / ms(15) as f32).exp();
-        (ms(1) + late, (random.uniform() as f32 - 0.5) * tail)
-    }));
-    let power: f32 = taps.iter().map(|(_, gain)| gain * gain).sum();
-    let gain = 10f32.powf(-loss_db / 20.0) / power.sqrt();
-    taps.iter().map(|&(late, tap)| (late, tap * gain)).collect()
+/// The same way without the canceller: what the echo would be.
+fn uncancelled() -> VoiceConfig {
+    VoiceConfig {
+        echo_cancelling: None,
+        ..SPEAKERPHONE
+    }
 }
 
-/// A telephone on a desk whose microphone hears its loudspeaker.
-struct Desk {
-    chain: CaptureChain,
-    reference: Reference,
-    room: Vec<(usize, f32)>,
-    /// Samples from the thread to the loudspeaker.
-    card: usize,
-    restarted: bool,
-    /// The loudspeaker is driven to its end.
-    distortion: bool,
-    /// All that the loudspeaker played, with silence before.
-    played: Vec<f32>,
-    /// What goes to the far end, and the echo in what the microphone heard.
-    sent: Vec<f32>,
-    echo: Vec<f32>,
+/// What becomes of an echo.
+struct Figures {
+    /// Echo return loss enhancement: what goes out, against what would go out without the canceller, dB.
+    erle: f32,
+    /// What goes out, dBFS (RMS).
+    level: f32,
 }
 
-impl Desk {
-    fn new(voice: VoiceConfig) -> Self {
-        let mut chain = CaptureChain::new([VoiceConfig::default(), voice, VoiceConfig::default()]);
-        chain.take_path(SoundPath::Speaker);
-        Self {
-            chain,
-            reference: Reference::new(),
-            room: room(3, 6.0),
-            card: 1440,
-            restarted: false,
-            distortion: false,
-            played: vec![0.0; 16_384],
-            sent: Vec::new(),
-            echo: Vec::new(),
+/// What becomes of the echo in a part of a call: `script` says which part, and is played with the canceller and
+/// without. Prints it for each second.
+fn figures(what: &str, script: impl Fn(&mut Desk) -> Range<usize>) -> Figures {
+    let mut with = Desk::new(SPEAKERPHONE);
+    let when = script(&mut with);
+    let mut without = Desk::new(uncancelled());
+    script(&mut without);
+    let of = |when: Range<usize>| {
+        let sent = rms(&with.sent[when.clone()]);
+        Figures {
+            erle: db(rms(&without.sent[when]) / sent.max(1e-6)),
+            level: db(sent),
         }
-    }
-
-    /// Both speak for as long as `far` is; `near` is as long or empty.
-    fn talk(&mut self, far: &[f32], near: &[f32]) {
-        for (n, far) in far.chunks_exact(PERIOD_FRAMES).enumerate() {
-            // The last sample queued is `card` from the loudspeaker.
-            let end = self.played.len() - self.card;
-            let captured: Period = std::array::from_fn(|k| {
-                let at = end - PERIOD_FRAMES + k;
-                let reflections = self.room.iter();
-                let echo: f32 = reflections
-                    .map(|&(late, gain)| gain * self.played[at - late])
-                    .sum();
-                self.echo.push(echo);
-                let near = near.get(n * PERIOD_FRAMES + k).copied().unwrap_or(0.0);
-                ((echo + near) * 32_767.0).clamp(-32_768.0, 32_767.0) as i16
-            });
-            self.reference.report(&PeriodReport {
-                playback_delay_frames: self.card as u32,
-                restarted: std::mem::take(&mut self.restarted),
-                ..PeriodReport::default()
-            });
-            let mut out: Frame = [0.0; PERIOD_FRAMES];
-            self.chain
-                .process(&captured, &self.reference.heard(), &mut out);
-            self.sent.extend(out);
-            let frame: &Frame = far.try_into().unwrap();
-            self.reference.push(frame);
-            self.played.extend(frame.map(|sample| {
-                if self.distortion {
-                    (2.5 * sample).tanh() / 2.5
-                } else {
-                    sample
-                }
-            }));
-        }
-    }
-
-    /// Echo return loss enhancement over the last `milliseconds`, dB: the echo at the microphone against what is left
-    /// of it.
-    fn erle(&self, milliseconds: usize) -> f32 {
-        let last = |all: &[f32]| rms(&all[all.len() - ms(milliseconds)..]);
-        20.0 * (last(&self.echo) / last(&self.sent).max(1e-6)).log10()
-    }
-}
-
-/// Loud enough to be heard across a room; `turn` picks where it begins.
-fn talker(turn: usize, milliseconds: usize) -> Vec<f32> {
-    let recorded = speech();
-    let level = 0.1 / rms(&recorded);
-    let mut sound: Vec<f32> = recorded
-        .iter()
-        .map(|sample| (sample * level).clamp(-0.9, 0.9))
+    };
+    let seconds: Vec<String> = (when.start..when.end)
+        .step_by(ms(1000))
+        .map(|start| format!("{:.0}", of(start..(start + ms(1000)).min(when.end)).erle))
         .collect();
-    let length = sound.len();
-    sound.rotate_left(turn * length / 3);
-    sound
-        .iter()
-        .copied()
-        .cycle()
-        .take(ms(milliseconds))
-        .collect()
+    let from_microphone =
+        db(rms(&with.echo[when.clone()]) / rms(&with.sent[when.clone()]).max(1e-6));
+    let whole = of(when);
+    println!(
+        "{what}: ERLE {:.1} dB ({from_microphone:.1} dB from the microphone), {:.1} dBFS go out; by seconds {}",
+        whole.erle,
+        whole.level,
+        seconds.join(" ")
+    );
+    whole
+}
+
+/// The row of the issue; and 40 dB less than the far end's own voice (-20 dBFS here), whatever the room makes of it.
+fn is_cancelled(what: &str, script: impl Fn(&mut Desk) -> Range<usize>) {
+    let Figures { erle, level } = figures(what, script);
+    assert!(erle >= 35.0, "{what}: ERLE {erle} dB");
+    assert!(level <= -60.0, "{what}: {level} dBFS");
 }
 
 #[test]
 fn the_far_end_does_not_hear_itself() {
-    let mut desk = Desk::new(VoiceConfig {
-        noise_suppression: NoiseSuppression::Off,
-        ..FULL
-    });
-    desk.talk(&talker(0, 2000), &[]);
-    desk.talk(&talker(1, 4000), &[]);
-    let alone = desk.erle(4000);
-    let mut desk = Desk::new(FULL);
-    desk.talk(&talker(0, 2000), &[]);
-    desk.talk(&talker(1, 4000), &[]);
-    let full = desk.erle(4000);
-    println!("ERLE after 2 s: {alone:.1} dB, with noise suppression {full:.1} dB");
-    assert!(alone >= 35.0 && full >= 35.0, "{alone} dB, {full} dB");
+    for (loss_db, noise) in [
+        (-6.0, 0.0),
+        (0.0, 0.0),
+        (6.0, 0.0),
+        (6.0, 0.0003),
+        (15.0, 0.0),
+    ] {
+        let prepared = |desk: &mut Desk| {
+            desk.room = room(3, loss_db);
+            desk.noise = noise;
+        };
+        figures(
+            &format!("{loss_db} dB from loudspeaker to microphone, noise {noise}, cold"),
+            |desk| {
+                prepared(desk);
+                desk.talk(&far_end(0, 2000), &[])
+            },
+        );
+        is_cancelled("after 2 s", |desk| {
+            prepared(desk);
+            desk.talk(&far_end(0, 2000), &[]);
+            desk.talk(&far_end(1, 10_000), &[])
+        });
+    }
 }
 
+/// A loudspeaker that bends, one whose amplifier clips hard, and one with a third-order tone.
 #[test]
 fn a_distorting_loudspeaker_is_cancelled_too() {
-    let mut desk = Desk::new(FULL);
-    desk.distortion = true;
-    let loud: Vec<f32> = talker(0, 6000)
-        .iter()
-        .map(|s| (s * 2.0).clamp(-1.0, 1.0))
-        .collect();
-    desk.talk(&loud, &[]);
-    let erle = desk.erle(3000);
-    println!("ERLE of a distorting loudspeaker: {erle:.1} dB");
-    assert!(erle >= 35.0, "{erle} dB");
+    // The clipping one cuts 11 dB off the peaks as it is; 6 dB more would be no voice any more.
+    let loudspeakers: [(&str, Loudspeaker, &[f32]); 3] = [
+        ("bending", |s| (2.5 * s).tanh() / 2.5, &[1.0, 2.0]),
+        ("clipping", |s| s.clamp(-0.25, 0.25), &[1.0]),
+        ("third-order", |s| s - 0.4 * s * s * s, &[1.0, 2.0]),
+    ];
+    for (name, loudspeaker, louder) in loudspeakers {
+        for &louder in louder {
+            let loud = |turn, milliseconds| -> Vec<f32> {
+                let usual = far_end(turn, milliseconds);
+                let louder = usual.iter().map(|s| (s * louder).clamp(-1.0, 1.0));
+                louder.collect()
+            };
+            figures(&format!("{name} x {louder}, cold"), |desk| {
+                desk.loudspeaker = loudspeaker;
+                desk.talk(&loud(0, 2000), &[])
+            });
+            is_cancelled(name, |desk| {
+                desk.loudspeaker = loudspeaker;
+                desk.talk(&loud(0, 2000), &[]);
+                desk.talk(&loud(1, 12_000), &[])
+            });
+        }
+    }
+}
+
+/// Without the gate, what a distorting loudspeaker leaves goes out as much louder as the quiet voice was made.
+#[test]
+fn a_quiet_talker_before_makes_no_echo_louder() {
+    let quiet: Vec<f32> = near_end(0, 12_000).iter().map(|s| s * 0.1).collect();
+    for loudspeaker in [|s| s, |s: f32| s.clamp(-0.25, 0.25)] {
+        is_cancelled("after a quiet voice", |desk| {
+            desk.loudspeaker = loudspeaker;
+            desk.talk(&far_end(0, 4000), &[]);
+            let when = desk.talk(&silence(12_000), &quiet);
+            let gain = db(rms(&desk.sent[when.end - ms(4000)..]) / rms(&quiet[ms(8000)..]));
+            assert!(gain > 6.0, "the gain control has raised it: {gain} dB");
+            // The last word has to get out.
+            desk.talk(&silence(40), &[]);
+            desk.talk(&far_end(1, 12_000), &[])
+        });
+    }
 }
 
 #[test]
 fn a_jump_of_the_cards_delay_is_followed() {
     for reported in [true, false] {
-        let mut desk = Desk::new(FULL);
-        desk.talk(&talker(0, 4000), &[]);
-        // An underrun leaves the playback 10 ms further from the thread, or a sound server 40 ms.
-        desk.card += ms(50);
-        desk.restarted = reported;
-        desk.talk(&talker(1, 1000), &[]);
-        let at_once = desk.erle(1000);
-        desk.talk(&talker(2, 3000), &[]);
-        let later = desk.erle(2000);
-        println!(
-            "50 ms jump, restart reported: {reported}: ERLE in the first second {at_once:.1} dB, after 2 s {later:.1} dB"
+        let jump = |desk: &mut Desk| {
+            desk.talk(&far_end(0, 4000), &[]);
+            // An underrun leaves the playback 10 ms further from the thread, or a sound server 40 ms.
+            desk.card += ms(50);
+            desk.restarted = reported;
+        };
+        let at_once = figures("the first second", |desk| {
+            jump(desk);
+            desk.talk(&far_end(1, 1000), &[])
+        });
+        assert!(at_once.erle >= 35.0, "{} dB", at_once.erle);
+        is_cancelled(
+            &format!("50 ms jump, restart reported: {reported}, later"),
+            |desk| {
+                jump(desk);
+                desk.talk(&far_end(1, 2000), &[]);
+                desk.talk(&far_end(2, 6000), &[])
+            },
         );
-        assert!(at_once >= 20.0, "{at_once} dB");
-        assert!(later >= 35.0, "{later} dB");
     }
+}
+
+/// An amplifier that keeps the sound for longer than the canceller looks back by itself.
+#[test]
+fn a_delay_of_which_only_the_board_knows_is_made_up_for() {
+    let call = |extra_delay_ms| {
+        let mut desk = Desk::new(VoiceConfig {
+            echo_cancelling: Some(EchoCancelling {
+                extra_delay_ms,
+                ..EchoCancelling::default()
+            }),
+            ..SPEAKERPHONE
+        });
+        desk.unknown = ms(100);
+        let when = desk.talk(&far_end(0, 1000), &[]);
+        db(rms(&desk.echo[when.clone()]) / rms(&desk.sent[when]))
+    };
+    let (told, not_told) = (call(100), call(0));
+    println!("the first second: ERLE {told:.1} dB, without being told {not_told:.1} dB");
+    assert!(told >= 35.0, "{told} dB");
+    assert!(told > not_told + 6.0, "{told} dB, {not_told} dB");
 }
 
 #[test]
 fn another_echo_path_is_learnt() {
-    let mut desk = Desk::new(FULL);
-    desk.talk(&talker(0, 4000), &[]);
-    // The telephone is turned round.
-    desk.room = room(8, 9.0);
-    desk.talk(&talker(1, 2000), &[]);
-    desk.talk(&talker(2, 3000), &[]);
-    let erle = desk.erle(3000);
-    println!("another path: ERLE after 2 s {erle:.1} dB");
-    assert!(erle >= 35.0, "{erle} dB");
+    is_cancelled("another path, after 2 s", |desk| {
+        desk.talk(&far_end(0, 4000), &[]);
+        // The telephone is turned round.
+        desk.room = room(8, 9.0);
+        desk.talk(&far_end(1, 2000), &[]);
+        desk.talk(&far_end(2, 8000), &[])
+    });
 }
 
 #[test]
-fn the_near_end_is_kept() {
-    let near = talker(2, 4000);
-    let alone = {
-        let mut desk = Desk::new(FULL);
-        desk.talk(&vec![0.0; ms(4000)], &near);
-        20.0 * (rms(&desk.sent[ms(1000)..]) / rms(&near[ms(1000)..])).log10()
-    };
-    println!("near end alone {alone:+.1} dB");
-    assert!(alone.abs() <= 3.0, "{alone} dB");
-    // Against the far end, once the room is learnt, and as loud as it.
-    let mut desk = Desk::new(FULL);
-    desk.talk(&talker(0, 4000), &[]);
-    let from = desk.sent.len();
-    desk.talk(&talker(1, 4000), &near);
-    let both = &desk.sent[from..];
-    let level = 20.0 * (rms(both) / rms(&near)).log10();
-    let likeness = correlation_at_best(&near, both, ms(40));
-    println!("double talk {level:+.1} dB, correlation {likeness:.2}");
-    assert!((-3.0..1.0).contains(&level), "{level} dB");
-    assert!(likeness > 0.5, "{likeness}");
+fn the_near_end_alone_is_kept() {
+    let near = near_end(2, 8000);
+    let mut desk = Desk::new(SPEAKERPHONE);
+    desk.talk(&silence(8000), &near);
+    let level = db(rms(&desk.sent[ms(1000)..]) / rms(&near[ms(1000)..]));
+    let (whole, octaves) = survival(&near, &desk.sent, ms(40));
+    println!("near end alone {level:+.1} dB, {whole:.1?} {octaves:.1?}");
+    assert!(level.abs() <= 3.0, "{level} dB");
+    assert!(whole.gain_db.abs() <= 3.0, "{whole:?}");
+}
+
+/// While both speak: what of the near end there is in what goes out.
+fn double_talk(loss_db: f32) -> (f32, Survival, Vec<Survival>) {
+    let near = near_end(2, 12_000);
+    let mut desk = Desk::new(SPEAKERPHONE);
+    desk.room = room(3, loss_db);
+    desk.talk(&far_end(0, 4000), &[]);
+    let when = desk.talk(&far_end(1, 12_000), &near);
+    let both = &desk.sent[when.clone()];
+    let level = db(rms(both) / rms(&near));
+    let (whole, octaves) = survival(&near, both, ms(40));
+    let echo = db(rms(&desk.echo[when]) / rms(&near));
+    println!("echo {echo:+.1} dB against the near end, which is kept {level:+.1} dB; {whole:.1?}");
+    for octave in &octaves {
+        println!("    {octave:.1?}");
+    }
     // And then it has not forgotten the room.
-    desk.talk(&talker(1, 3000), &[]);
-    let after = desk.erle(2000);
-    println!("ERLE after double talk {after:.1} dB");
-    assert!(after >= 35.0, "{after} dB");
+    let when = desk.talk(&far_end(1, 4000), &[]);
+    let later = when.start + ms(2000)..when.end;
+    let erle = db(rms(&desk.echo[later.clone()]) / rms(&desk.sent[later]));
+    println!("    ERLE after it {erle:.1} dB");
+    assert!(erle >= 35.0, "ERLE after double talk {erle} dB");
+    (level, whole, octaves)
+}
+
+#[test]
+fn the_near_end_is_kept_against_the_far_end() {
+    let (level, whole, octaves) = double_talk(6.0);
+    assert!(level.abs() <= 3.0, "{level} dB");
+    assert!(
+        whole.gain_db >= -3.0 && whole.above_rest_db >= 3.0,
+        "{whole:?}"
+    );
+    // Those of a telephone's band.
+    for octave in octaves.iter().filter(|octave| octave.from_hz >= 200.0) {
+        assert!(
+            octave.gain_db >= -3.0 || octave.from_hz > 2000.0,
+            "{octave:?}"
+        );
+    }
+    // As loud as the near end, which is more than the row asks for; with AEC3's own tuning it is -3.9 dB.
+    let (level, whole, _) = double_talk(0.0);
+    assert!(level >= -3.0, "{level} dB");
+    assert!(whole.gain_db >= -3.6, "{whole:?}");
 }
 
 #[test]
 fn switched_off_it_is_not_there() {
     let mut desk = Desk::new(VoiceConfig::default());
     desk.room = Vec::new();
-    let near = talker(0, 1000);
-    desk.talk(&vec![0.0; ms(1000)], &near);
+    let near = near_end(0, 1000);
+    desk.talk(&silence(1000), &near);
     let error: Vec<f32> = desk.sent.iter().zip(&near).map(|(a, b)| a - b).collect();
     // The high-pass, and 16 bits.
     assert!(rms(&error) < 0.1 * rms(&near));
@@ -239,15 +287,18 @@ fn noise_is_suppressed_and_a_quiet_voice_made_louder() {
         noise_suppression: NoiseSuppression::High,
         ..VoiceConfig::default()
     });
-    desk.talk(&vec![0.0; ms(6000)], &noise);
-    let less = 20.0 * (rms(&desk.sent[ms(4000)..]) / rms(&noise)).log10();
-    let quiet: Vec<f32> = talker(0, 8000).iter().map(|sample| sample * 0.1).collect();
+    desk.talk(&silence(6000), &noise);
+    let less = db(rms(&desk.sent[ms(4000)..]) / rms(&noise));
+    let quiet: Vec<f32> = near_end(0, 8000)
+        .iter()
+        .map(|sample| sample * 0.1)
+        .collect();
     let mut desk = Desk::new(VoiceConfig {
-        gain_control: true,
+        gain_control: Some(GainControl::default()),
         ..VoiceConfig::default()
     });
-    desk.talk(&vec![0.0; ms(8000)], &quiet);
-    let more = 20.0 * (rms(&desk.sent[ms(6000)..]) / rms(&quiet[ms(6000)..])).log10();
+    desk.talk(&silence(8000), &quiet);
+    let more = db(rms(&desk.sent[ms(6000)..]) / rms(&quiet[ms(6000)..]));
     println!("noise {less:+.1} dB, a voice 20 dB too quiet {more:+.1} dB");
     assert!(less < -12.0, "{less} dB");
     assert!((6.0..19.0).contains(&more), "{more} dB");

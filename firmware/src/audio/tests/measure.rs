@@ -88,17 +88,6 @@ fn hann(n: usize, length: usize) -> f32 {
     0.5 - 0.5 * (TAU * (n as f32 + 0.5) / length as f32).cos()
 }
 
-/// The highest correlation of two sounds with the second up to `most` samples later.
-pub fn correlation_at_best(a: &[f32], b: &[f32], most: usize) -> f32 {
-    let length = a.len().min(b.len()) - most;
-    let product = |late: usize| -> f32 {
-        let pairs = a[..length].iter().zip(&b[late..late + length]);
-        pairs.map(|(a, b)| a * b).sum()
-    };
-    let best = (0..most).step_by(4).map(product).fold(0.0, f32::max);
-    best / (rms(&a[..length]) * rms(&b[..length + most]) * length as f32).max(1e-9)
-}
-
 /// What is not the tone, as a part of the whole: distortion and noise (THD+N).
 pub fn tone_residual(sound: &[f32], rate_hz: f32, hz: f32) -> f32 {
     let turn = |n: usize| std::f64::consts::TAU * (f64::from(hz) * n as f64 / f64::from(rate_hz));
@@ -144,4 +133,94 @@ pub fn clicks(sound: &[f32]) -> Vec<usize> {
         }
     }
     found
+}
+
+/// What of a sound there is in another, in one band.
+#[derive(Clone, Copy, Debug)]
+pub struct Survival {
+    /// Where the band begins, Hz; it is an octave wide.
+    pub from_hz: f32,
+    /// Least-squares gain of the first sound in the second, dB.
+    pub gain_db: f32,
+    /// The part so found against all the rest there, dB.
+    pub above_rest_db: f32,
+}
+
+/// The least-squares projection of `sound` on `heard`, by octaves from 100 Hz to 6.4 kHz and for all of them together.
+/// Each octave may be delayed, by up to `most` samples, and turned in phase by itself, as filters do; what varies with
+/// time counts as rest.
+pub fn survival(sound: &[f32], heard: &[f32], most: usize) -> (Survival, Vec<Survival>) {
+    let length = (sound.len().max(heard.len()) + most).next_power_of_two();
+    let mut planner = RealFftPlanner::<f32>::new();
+    let (forward, inverse) = (
+        planner.plan_fft_forward(length),
+        planner.plan_fft_inverse(length),
+    );
+    let spectrum = |x: &[f32]| {
+        let mut padded = x.to_vec();
+        padded.resize(length, 0.0);
+        let mut spectrum = forward.make_output_vec();
+        forward.process(&mut padded, &mut spectrum).unwrap();
+        spectrum
+    };
+    let (x, y) = (spectrum(sound), spectrum(heard));
+    let powers = |bins: std::ops::Range<usize>, of: &[realfft::num_complex::Complex<f32>]| {
+        let sum: f64 = of[bins].iter().map(|c| f64::from(c.norm_sqr())).sum();
+        2.0 * sum
+    };
+    let rated = |from_hz, gain: f64, own: f64, all: f64| {
+        let found = gain * gain * own;
+        Survival {
+            from_hz,
+            gain_db: 20.0 * gain.max(1e-9).log10() as f32,
+            above_rest_db: 10.0 * (found / (all - found).max(1e-12 * all)).log10() as f32,
+        }
+    };
+    let (mut whole, mut found, mut all) = (0.0, 0.0, 0.0);
+    let octaves = (0..6).map(|octave| {
+        let from_hz = 100.0 * f32::from(1u8 << octave);
+        let bin = |hz: f32| (hz * length as f32 / 48_000.0) as usize;
+        let bins = bin(from_hz)..bin(2.0 * from_hz);
+        // The correlation at each delay, and that of the sound turned by a right angle.
+        let turned = |angle: realfft::num_complex::Complex<f32>| {
+            let mut cross = inverse.make_input_vec();
+            for n in bins.clone() {
+                cross[n] = x[n].conj() * y[n] * angle;
+            }
+            let mut out = inverse.make_output_vec();
+            inverse.process(&mut cross, &mut out).unwrap();
+            out
+        };
+        let straight = turned(realfft::num_complex::Complex::new(1.0, 0.0));
+        let across = turned(realfft::num_complex::Complex::new(0.0, -1.0));
+        let best = straight.iter().zip(&across).take(most);
+        let best = best.map(|(a, b)| a.hypot(*b)).fold(0.0, f32::max);
+        let (own, there) = (powers(bins.clone(), &x), powers(bins, &y));
+        let gain = f64::from(best) / own;
+        whole += own;
+        found += gain * own;
+        all += there;
+        rated(from_hz, gain, own, there)
+    });
+    let octaves: Vec<_> = octaves.collect();
+    (rated(100.0, found / whole, whole, all), octaves)
+}
+
+#[test]
+fn a_survival_is_the_gain_of_what_is_there_however_late() {
+    let mut random = Random::new(7);
+    let mut noise = || random.uniform() as f32 - 0.5;
+    let sound: Vec<f32> = (0..48_000).map(|_| noise()).collect();
+    let heard: Vec<f32> = (0..48_500)
+        .map(|n| noise() * 0.25 - 0.5 * if n < 500 { 0.0 } else { sound[n - 500] })
+        .collect();
+    let (whole, octaves) = survival(&sound, &heard, 1000);
+    assert_eq!(octaves.len(), 6);
+    for part in octaves.into_iter().chain([whole]) {
+        // The lowest octaves of a second of noise have few bins, so the two noises are a little alike.
+        assert!((part.gain_db + 6.0).abs() < 1.0, "{part:?}");
+        assert!((part.above_rest_db - 6.0).abs() < 1.5, "{part:?}");
+    }
+    let (gone, _) = survival(&sound, &heard[..400], 1000);
+    assert!(gone.gain_db < -12.0, "{gone:?}");
 }

@@ -3,7 +3,7 @@
 mod call;
 mod commands;
 mod cost;
-mod echo;
+pub mod echo;
 mod endurance;
 mod figures;
 pub mod measure;

@@ -90,8 +90,8 @@ pub struct AudioSection {
     pub playback: String,
     /// Opus bit rate, bit/s, 6000..=128000.
     pub opus_bitrate_bps: u32,
-    /// Opus complexity, 0..=10.
-    pub opus_complexity: u8,
+    /// Opus complexity, 0..=10; -1: the board's.
+    pub opus_complexity: i8,
     /// Opus in-band forward error correction.
     pub opus_fec: bool,
     /// While nobody speaks, Opus sends a packet only now and then.
@@ -115,7 +115,7 @@ impl Default for AudioSection {
             capture: String::new(),
             playback: String::new(),
             opus_bitrate_bps: 40_000,
-            opus_complexity: 5,
+            opus_complexity: -1,
             opus_fec: true,
             opus_dtx: false,
             frame_ms: 20,

@@ -329,3 +329,44 @@ async fn a_device_that_another_program_holds_is_taken_when_it_is_free() {
     assert_eq!((path, trouble), (AudioPath::Handset, false));
     sound.stop();
 }
+
+/// The figures of the echo canceller are measured with what the boards switch on; without this they could be others.
+#[test]
+fn every_boards_loudspeaker_is_the_one_that_is_measured() {
+    for name in ["rpi-4b", "rpi-3b", "rpi-zero-2w", "rpi-5"] {
+        let speaker = Board::builtin(name).unwrap().audio.speaker.unwrap();
+        let measured = crate::audio::tests::echo::SPEAKERPHONE;
+        assert_eq!(voice(&speaker), measured, "{name}");
+    }
+}
+
+#[test]
+fn what_a_board_says_of_its_sound_reaches_the_engine() {
+    let mut board = Board::builtin("rpi-4b").unwrap();
+    let path = board.audio.speaker.as_mut().unwrap();
+    path.echo_cancelling = Some(offhook_board::EchoCancelling {
+        extra_delay_ms: 40,
+        gate_db: 12,
+    });
+    path.gain_control = Some(offhook_board::GainControl {
+        headroom_db: 9,
+        most_db: 6,
+    });
+    let tuned = VoiceConfig {
+        echo_cancelling: Some(EchoCancelling {
+            extra_delay_ms: 40,
+            gate_db: 12,
+        }),
+        noise_suppression: NoiseSuppression::Moderate,
+        gain_control: Some(GainControl {
+            headroom_db: 9,
+            most_db: 6,
+        }),
+    };
+    assert_eq!(voice(path_of(&board, AudioPath::Speaker)), tuned);
+    board.opus_complexity = 3;
+    let mut config = Config::default();
+    assert_eq!(opus(&config, &board).complexity, 3, "the board's");
+    config.audio.opus_complexity = 0;
+    assert_eq!(opus(&config, &board).complexity, 0, "the configuration's");
+}
