@@ -8,6 +8,11 @@ board_data() {
   read -r _ disk uboot card_mib arguments <<<"$line"
 }
 
+# Ends with what to do instead, if no card of Debian's packages is made for the board.
+need_card() {
+  [ "$uboot" != - ] || die "no card of Debian's is made for '$1': cross/boards says why; yocto/ makes one"
+}
+
 # partition LABEL: sets number (from 1), start and size (MiB) and type.
 partition() {
   local label mib kind rest at=4 n=0

@@ -16,11 +16,13 @@
 //! Opus then takes what is left, up to what is configured. While much is lost, it may be our own packets that fill a
 //! queue: from 8 percent on the voice's bit rate goes down, at 30 percent to half, and so does what all packets together
 //! may take of the limit. Thus a limit of 50 kbit/s means 30 kbit/s in frames of 20 ms, and while a third is lost, 20 kbit/s
-//! in frames of 60 ms. Without a limit the frame stays what it was: some 60 kbit/s are hardly what fills the queue, and
+//! in frames of 60 ms. G.711 stays as it was agreed on where no frame is long enough: 64 kbit/s is what some who count
+//! only the voice state for it. Without a limit the frame stays what it was: some 60 kbit/s are hardly what fills the queue, and
 //! the longer a packet, the more is missed when it is lost.
 //!
 //! The frame gets longer at once, because what does not fit gets lost. It gets shorter when [`STEADY`] reports running
-//! the shorter one would have left a quarter more than enough, so that it does not go to and fro with each report.
+//! the shorter one would have left enough, and while much is lost a quarter more than that, so that it does not go to and
+//! fro with each report.
 
 use super::CodecKind;
 use super::feedback::{Feedback, SendLimits};
@@ -35,7 +37,7 @@ const FRAMES_MS: [u8; 4] = [10, 20, 40, 60];
 const CODEC_LEAST_BPS: u32 = 6000;
 /// What G.711 always takes.
 const G711_BPS: u32 = 64_000;
-/// Reports running that a shorter frame must have been more than enough. One comes every one to five seconds.
+/// Reports running in which a shorter frame must have been enough. One comes every one to five seconds.
 const STEADY: u32 = 5;
 
 /// Below this the encoder spends nothing on the copies, and the first lost packet would have none.
@@ -163,7 +165,8 @@ impl Adaptation {
             self.loss + (lost - self.loss) / 4.0
         };
         let enough = self.shortest(1.0);
-        let more_than_enough = self.shortest(1.25);
+        // Where nothing is lost any more, what was enough at the start is.
+        let more_than_enough = self.shortest(if self.much() > 0.0 { 1.25 } else { 1.0 });
         if enough > self.frame_ms {
             self.frame_ms = enough;
         }
@@ -186,7 +189,7 @@ impl Adaptation {
         }
     }
 
-    /// The shortest frame that leaves `times` enough, or else the longest there may be.
+    /// The shortest frame that leaves `times` enough; if none does, the longest for Opus, and the agreed one for G.711.
     fn shortest(&self, times: f32) -> u8 {
         let much = self.much();
         let enough = match self.codec {
@@ -200,7 +203,10 @@ impl Adaptation {
             .filter(|frame_ms| (self.agreed_ms..=longest).contains(frame_ms));
         allowed
             .find(|&frame_ms| self.left_bps(frame_ms, much) >= enough)
-            .unwrap_or(longest)
+            .unwrap_or(match self.codec {
+                CodecKind::Opus => longest,
+                CodecKind::Pcmu | CodecKind::Pcma => self.agreed_ms,
+            })
     }
 
     /// What the voice may take whatever the headers do.
@@ -369,6 +375,9 @@ mod tests {
         }
     }
 
+    /// Much is lost once, and nothing after that: 22.5 percent are believed in, 16.9, 12.7, 9.5, 7.1 ...
+    const RECOVERS: [f64; 10] = [30.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+
     /// It stayed what it was at the call's start, whatever was reported.
     #[test]
     fn the_frame_follows_what_is_lost_where_there_is_a_limit() {
@@ -377,7 +386,7 @@ mod tests {
             ..FREE
         };
         // Limits, reports; then the frame after each of them.
-        let cases: [(_, _, &[f64], &[u8]); 9] = [
+        let cases: [(_, _, &[f64], &[u8]); 12] = [
             (Opus, FREE, &[0.0, 30.0, 30.0], &[20, 20, 20]),
             // Half of it still has room for headers of 20 ms.
             (Opus, within(80_000), &[0.0, 30.0, 100.0], &[20, 20, 20]),
@@ -406,6 +415,20 @@ mod tests {
             // Nothing is won by longer frames of a codec that has no other rate.
             (Pcmu, within(90_000), &[0.0, 30.0], &[20, 20]),
             (Pcmu, within(80_000), &[0.0, 30.0], &[40, 40]),
+            (Pcmu, within(64_000), &[0.0], &[20]),
+            // What was long enough before the loss is so after it.
+            (
+                Opus,
+                within(32_000),
+                &RECOVERS,
+                &[60, 60, 60, 60, 60, 60, 60, 60, 60, 40],
+            ),
+            (
+                Opus,
+                within(44_000),
+                &RECOVERS,
+                &[60, 60, 60, 60, 60, 60, 20, 20, 20, 20],
+            ),
         ];
         for (codec, limits, reports, frames) in cases {
             let (mut adaptation, feedback) = call(codec, limits);

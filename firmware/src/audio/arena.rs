@@ -4,7 +4,7 @@
 //! returns. The audio thread may not go to the heap for them: the heap takes locks and asks the kernel. While
 //! [`with`] runs, this thread's allocations come from one fixed block instead, in sizes of powers of two, of which the
 //! freed ones are kept in lists: a few instructions each, whatever happened before. An allocation that finds no room
-//! goes to the heap; `tests/audio_no_alloc.rs` shows that none does.
+//! goes to the heap; `tests/audio_no_alloc` shows that none does.
 
 #![allow(
     unsafe_code,

@@ -4,6 +4,7 @@
 //! while both speak; here it is tuned for a telephone ([`tuning`]).
 
 use super::Frame;
+use super::residue::power;
 use offhook_hal::audio::{PERIOD_FRAMES, RATE_HZ};
 use sonora::high_pass_filter::HighPassFilter;
 use sonora::three_band_filter_bank::{NUM_BANDS, SPLIT_BAND_SIZE, ThreeBandFilterBank};
@@ -51,8 +52,9 @@ impl Canceller {
         }
     }
 
-    /// Takes the echo of `reference` out of a period of the microphone, in place.
-    pub fn process(&mut self, near: &mut Frame, reference: &Frame) {
+    /// Takes the echo of `reference` out of a period of the microphone, in place. Says how loud that was before, behind
+    /// the same high-pass as what is left: mean power, 1 is a full-scale square.
+    pub fn process(&mut self, near: &mut Frame, reference: &Frame) -> f32 {
         let processor = &mut self.processor;
         let bands = self.reference.split(&reference.map(|s| s * SCALE));
         self.reference
@@ -64,6 +66,7 @@ impl Canceller {
         self.low[0].copy_from_slice(&bands[0]);
         self.high_pass.process_channels(&mut self.low);
         bands[0].copy_from_slice(&self.low[0]);
+        let heard = bands.iter().map(|band| power(band)).sum::<f32>() / (SCALE * SCALE);
         let (framer, part) = (&mut self.framer, &mut self.part);
         let mut clean: Bands = [[0.0; SPLIT_BAND_SIZE]; NUM_BANDS];
         self.near.blocks(&bands, |half, block| {
@@ -80,6 +83,7 @@ impl Canceller {
         let mut out = [0.0; PERIOD_FRAMES];
         self.near.bank.synthesis(&clean, &mut out);
         *near = out.map(|s| s / SCALE);
+        heard
     }
 }
 

@@ -71,7 +71,13 @@ impl Leveller {
             *sample *= SCALE;
         }
         if wait {
-            self.known.speech_probability = 0.0;
+            // What was heard of a voice before is not one with what comes after.
+            let (known, silence_dbfs) = (&mut self.known, float_s16_to_dbfs(0.0));
+            self.speech.update(silence_dbfs, 0.0);
+            self.protector
+                .analyze(0.0, silence_dbfs, known.speech_level_dbfs);
+            known.speech_probability = 0.0;
+            known.limiter_envelope_dbfs = silence_dbfs;
         } else {
             self.learn(near);
         }

@@ -2,7 +2,7 @@
 //! [`Engine::process`] once per 10 ms period; queues to other threads are `heapless::spsc`.
 //!
 //! [`pipeline`] allocates everything once; from then on the audio thread neither allocates, locks, logs nor
-//! makes a system call of its own (design, invariant 3; `tests/audio_no_alloc.rs` proves it).
+//! makes a system call of its own (design, invariant 3; `tests/audio_no_alloc` proves it).
 //!
 //! Inside, sound is mono `f32`, full scale +-1, 48 kHz, in [`Frame`]s of one period.
 //!

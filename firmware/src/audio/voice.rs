@@ -7,7 +7,7 @@
 
 use super::canceller::Canceller;
 use super::leveller::Leveller;
-use super::residue::{ResidueGate, power};
+use super::residue::ResidueGate;
 use super::{Frame, NoiseSuppression, VoiceConfig, arena};
 use offhook_hal::audio::{PERIOD_FRAMES, RATE_HZ};
 use sonora::config::{MaxProcessingRate, NoiseSuppressionLevel, Pipeline};
@@ -59,8 +59,7 @@ impl Voice {
         arena::with(|| {
             let mut echo = false;
             if let Some((canceller, gate)) = &mut self.canceller {
-                let heard = power(near);
-                canceller.process(near, reference);
+                let heard = canceller.process(near, reference);
                 echo = gate.process(heard, near);
             }
             if let Some(noise) = &mut self.noise {

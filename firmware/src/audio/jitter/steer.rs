@@ -16,8 +16,8 @@ const MARGIN: f64 = ms(1) as f64;
 /// While copies are waited for, the delay may be so much less than the target, which is so much higher: what was made up
 /// for a gap and left out again need not be put in again.
 pub(super) const COPY_ROOM: f64 = ms(5) as f64;
-/// A lengthening goes at most this far above the target: less than `TOLERANCE`, or it would be taken back.
-const LENGTHEN_BEYOND: f64 = ms(4) as f64;
+/// A lengthening goes at most this far above the target: more than [`LONG_TOLERANCE`], and it would be taken back.
+const LENGTHEN_BEYOND: f64 = ms(3) as f64;
 /// Leaving out what was made up goes at most this far below it. With less, more than NetEQ makes up stays in; PESQ would
 /// rather have that (0.1 MOS at 5 % loss), as it counts each stretch.
 const JOIN_BELOW: f64 = ms(10) as f64;

@@ -128,9 +128,10 @@ impl<'a> Content<'a> {
         line(sdp, "c=IN IP4 0.0.0.0");
         // What the far end has room for: SDP's names and units (XEP-0167 section 5).
         for bandwidth in self.description.children("bandwidth", ns::RTP) {
-            let (kind, value) = (bandwidth.attribute("type"), bandwidth.text());
-            if let Some(kind) = kind {
-                line(sdp, &format!("b={}:{}", token(kind)?, token(value.trim())?));
+            // One that is none is left out: a call needs no limit.
+            let kind = bandwidth.attribute("type").map(token);
+            if let (Some(Ok(kind)), Ok(value)) = (kind, token(bandwidth.text().trim())) {
+                line(sdp, &format!("b={kind}:{value}"));
             }
         }
         line(sdp, "a=rtcp:9 IN IP4 0.0.0.0");

@@ -36,7 +36,7 @@ fn the_offer_the_sdk_took() {
 #[test]
 fn parameters_feedback_and_extensions() {
     let offer = offer(&minimal(
-        r#"<rtcp-mux/><rtcp-reduced-size/><bandwidth type="AS">32</bandwidth>
+        r#"<rtcp-mux/><rtcp-reduced-size/><bandwidth type="AS">32</bandwidth><bandwidth type="AS"/><bandwidth type="a b">1</bandwidth>
         <payload-type id="96" name="opus" clockrate="48000" channels="2" ptime="20"><parameter name="stereo" value="0"/><parameter name="usedtx"/>
           <rtcp-fb xmlns="urn:xmpp:jingle:apps:rtp:rtcp-fb:0" type="nack" subtype="pli"/></payload-type>
         <payload-type id="101" name="telephone-event"><parameter value="0-16"/></payload-type>

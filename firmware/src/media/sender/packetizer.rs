@@ -7,8 +7,8 @@ use bytes::Bytes;
 use rtc::rtp;
 use std::time::{Duration, Instant};
 
-/// Frames may come this much late without being taken for a pause: the longest frame.
-const SLACK: Duration = Duration::from_millis(60);
+/// A frame may come this much later than its predecessor's end and its own length without a pause between them.
+const SLACK: Duration = Duration::from_millis(40);
 
 /// One source, continuous over codec changes, holds and keys. Its packets bear the payload types the stack knows; the
 /// interceptor replaces them.
@@ -90,7 +90,7 @@ impl Packetizer {
     ) -> Option<rtp::Packet> {
         self.negotiated?.dtmf_payload_type?;
         if first {
-            self.key_timestamp = self.timestamp_at(now);
+            self.key_timestamp = self.timestamp_at(now, self.frame_length);
         }
         // The audio after a key begins anew.
         self.mark = true;
@@ -127,25 +127,27 @@ impl Packetizer {
 
     /// The frame's timestamp; moves on by its length.
     fn pass(&mut self, frame: &EncodedFrame, now: Instant) -> u32 {
+        let length = Duration::from_micros(u64::from(frame.samples) * 1000 / 48);
         if frame.talk_spurt {
-            self.timestamp = self.timestamp_at(now);
+            self.timestamp = self.timestamp_at(now, length);
         }
         let timestamp = self.timestamp;
         let ticks = u64::from(frame.samples) * u64::from(self.clock_rate()) / 48_000;
         self.timestamp = timestamp.wrapping_add(ticks as u32);
         self.last = Some(now);
-        self.frame_length = Duration::from_micros(u64::from(frame.samples) * 1000 / 48);
+        self.frame_length = length;
         timestamp
     }
 
-    /// The timestamp of what begins now: where the last frame ended, or further on if frames have stayed away for
-    /// longer (a timestamp is a sampling instant, RFC 3550 section 5.1).
-    fn timestamp_at(&self, now: Instant) -> u32 {
+    /// The timestamp of what comes now and took `length`: where the last frame ended, or further on if frames have stayed
+    /// away for longer (a timestamp is a sampling instant, RFC 3550 section 5.1).
+    fn timestamp_at(&self, now: Instant, length: Duration) -> u32 {
         let away = self
             .last
             .map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
-        let pause =
-            away.saturating_sub(SLACK).as_micros() * u128::from(self.clock_rate()) / 1_000_000;
-        self.timestamp.wrapping_add(pause as u32)
+        let late = away.saturating_sub(length);
+        let pause = if late > SLACK { late } else { Duration::ZERO };
+        let ticks = pause.as_micros() * u128::from(self.clock_rate()) / 1_000_000;
+        self.timestamp.wrapping_add(ticks as u32)
     }
 }

@@ -141,11 +141,27 @@ fn a_hold_lets_nothing_out() {
 fn a_talk_spurt_after_a_pause_has_the_time_of_its_sound() {
     let mut bench = Bench::new(CodecKind::Opus);
     let _ = bench.at(0, &[frame(true)]);
-    // One second of silence less the slack, beyond the end of the first frame.
+    // One second of silence between the end of the first frame and the beginning of the second.
     assert_eq!(
-        bench.at(1060, &[frame(true)]),
+        bench.at(1020, &[frame(true)]),
         [(111, 65_535, 1960 + 48_000, true)]
     );
+}
+
+/// Without the fix, each frame of 60 ms that came a little late in a silence moved the timestamps ahead, and none moved
+/// them back.
+#[test]
+fn long_frames_that_come_a_little_late_have_no_pause_between_them() {
+    let mut bench = Bench::new(CodecKind::Opus);
+    let long = || EncodedFrame {
+        samples: 2880,
+        ..frame(true)
+    };
+    for n in 0..10u32 {
+        let late = u64::from(n * 7 % 4);
+        let out = bench.at(60 * u64::from(n) + late, &[long()]);
+        assert_eq!(out[0].2, 1000 + 2880 * n, "frame {n}");
+    }
 }
 
 #[test]
