@@ -278,21 +278,18 @@ fn the_near_end_is_kept_against_the_far_end() {
 }
 
 /// Without the fix, hum counted in what the microphone heard and not in what was left, so that a quiet voice over it was
-/// taken for what is left of an echo, and turned down.
+/// taken for what is left of an echo: the gain control waited, and made it 2 dB louder instead of 9.
 #[test]
 fn hum_makes_no_voice_an_echo() {
     let near: Vec<f32> = near_end(2, 12_000).iter().map(|s| s * 0.1).collect();
     // 50 Hz at -35 dBFS; the voice is at -40.
     let hum = (0..).map(|n| 0.025 * (std::f32::consts::TAU * 50.0 * n as f32 / 48_000.0).sin());
     let heard: Vec<f32> = near.iter().zip(hum).map(|(s, hum)| s + hum).collect();
-    let gain = |gate_db| {
-        let mut desk = Desk::new(gated(gate_db));
-        let when = desk.talk(&silence(12_000), &heard);
-        survival(&near, &desk.sent[when], ms(40)).0.gain_db
-    };
-    let (with, without) = (gain(24), gain(0));
-    println!("over hum: {with:.1} dB with the gate, {without:.1} dB without");
-    assert!(with > without - 0.5, "{with} dB, {without} dB without it");
+    let mut desk = Desk::new(SPEAKERPHONE);
+    let when = desk.talk(&silence(12_000), &heard);
+    let gain = survival(&near, &desk.sent[when], ms(40)).0.gain_db;
+    println!("over hum: {gain:+.1} dB");
+    assert!(gain > 6.0, "{gain} dB");
 }
 
 /// What the gate costs a near end that is quieter than the echo, as it is with a loud loudspeaker in the same housing.
