@@ -17,8 +17,8 @@ use tokio::time::{Instant, sleep};
 pub enum Clock {
     /// The host's, however long its processor takes to emulate the machine's.
     Host,
-    /// Its processors' instructions, all one after the other: 1 ns each, as a Cortex-A53 of a little over 1 GHz takes. So times do not
-    /// depend on the host. While the machine waits, its clock goes by the host's.
+    /// Its processors' instructions, all one after the other: 1 ns each, as a Cortex-A53 of a little over 1 GHz takes. So
+    /// times do not depend on the host. While the machine waits, its clock goes by the host's.
     Instructions,
 }
 
