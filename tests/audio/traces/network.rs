@@ -77,6 +77,29 @@ fn one() -> f64 {
     1.0
 }
 
+impl Default for Network {
+    /// One that takes no time and loses nothing; how long it is looked at is to be said.
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            seed: 1,
+            seconds: 0,
+            least_ms: 0.0,
+            uniform_ms: 0.0,
+            exponential_ms: 0.0,
+            loss_percent: 0.0,
+            loss_run: one(),
+            hold_every_ms: 0.0,
+            hold_ms: 0.0,
+            swell_ms: 0.0,
+            swell_every_ms: one(),
+            longer_by_ms: 0.0,
+            longer_after_ms: 0.0,
+            ppm: 0.0,
+        }
+    }
+}
+
 impl Network {
     /// The way of one stream through it.
     pub fn way(&self) -> Way {

@@ -98,6 +98,8 @@ async fn a_far_end_with_little_room_gets_longer_frames() {
         (Some(32), None, None, 40.0, 22_000.0),
         (Some(32), Some(20), None, 20.0, 12_000.0),
         (Some(32), None, Some(fixed), 20.0, 12_000.0),
+        // Enough for 20 ms, as long as nothing gets lost.
+        (Some(50), None, None, 20.0, 30_000.0),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let rig = Rig::start(PhoneOptions {
@@ -129,6 +131,32 @@ async fn a_far_end_with_little_room_gets_longer_frames() {
         rig.hang_up(&call).await;
         rig.end().await;
     }
+}
+
+/// The receiver reports reached the encoder's bit rate, not its frames: half of what the far end has room for was headers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_far_end_that_reports_loss_gets_longer_frames() {
+    let rig = Rig::start(PhoneOptions::default()).await;
+    let leg = LegConfig {
+        codecs: vec![Codec::Opus],
+        bandwidth_kbps: Some(50),
+        lost_in_percent: 33.0,
+        ..LegConfig::default()
+    };
+    let call = rig
+        .answered(&InboundSpec {
+            leg,
+            ..InboundSpec::to(&rig.user)
+        })
+        .await;
+    let report = rig
+        .wait_media(&call, |leg| (leg.frame_in_ms - 60.0).abs() < 0.1)
+        .await;
+    let leg = report.leg.unwrap();
+    println!("{leg:?}");
+    assert!(leg.lost > 0, "{leg:?}");
+    rig.hang_up(&call).await;
+    rig.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,6 +28,9 @@ pub struct LegConfig {
     pub unreachable: bool,
     /// What the gateway's packets go through on their way to the phone; unless given, they arrive as they are sent.
     pub network: Option<Network>,
+    /// Of the phone's packets so many get lost before the gateway has them, percent, by the same dice in every run. Its
+    /// receiver reports say so.
+    pub lost_in_percent: f64,
     /// The gateway has IPv6 addresses only, and so the phone may send IPv6 host candidates.
     pub ipv6: bool,
     /// What the phone is told instead of the loopback address, where it reaches that at another. No other address of
@@ -53,6 +56,7 @@ impl Default for LegConfig {
             expected_loss_percent: 0,
             unreachable: false,
             network: None,
+            lost_in_percent: 0.0,
             ipv6: false,
             reached_at: None,
             bandwidth_kbps: None,

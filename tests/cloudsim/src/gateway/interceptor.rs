@@ -17,6 +17,8 @@ use rtc::sansio::Protocol;
 use rtc::shared::error::Error;
 use tokio::sync::mpsc;
 
+use super::network::{Network, Way};
+
 /// Where the tap is in the chain: nearer to the wire than any named slot.
 pub(super) const SLOT: usize = 500;
 
@@ -96,15 +98,27 @@ impl Wire {
 pub(super) struct Tap {
     pub(super) wire: Arc<Mutex<Wire>>,
     pub(super) arrivals: mpsc::UnboundedSender<Arrival>,
+    /// What becomes of the phone's packets before anything here has seen them.
+    way_in: Way,
     read: VecDeque<TaggedPacket>,
     write: VecDeque<TaggedPacket>,
 }
 
 impl Tap {
-    pub(super) fn new(wire: Arc<Mutex<Wire>>, arrivals: mpsc::UnboundedSender<Arrival>) -> Self {
+    /// Loses so many of the phone's packets.
+    pub(super) fn new(
+        wire: Arc<Mutex<Wire>>,
+        arrivals: mpsc::UnboundedSender<Arrival>,
+        lost_in_percent: f64,
+    ) -> Self {
+        let network = Network {
+            loss_percent: lost_in_percent,
+            ..Network::default()
+        };
         Self {
             wire,
             arrivals,
+            way_in: network.way(),
             read: VecDeque::new(),
             write: VecDeque::new(),
         }
@@ -120,6 +134,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Tap {
 
     fn handle_read(&mut self, msg: TaggedPacket) -> Result<(), Error> {
         match &msg.message.packet {
+            Packet::Rtp(_) if self.way_in.packet(0.0).is_none() => return Ok(()),
             // A closed receiver means that nobody listens any more.
             Packet::Rtp(packet) => drop(self.arrivals.send(Arrival {
                 at: msg.now,

@@ -9,6 +9,7 @@
 //! Nothing here knows stanzas, conversations or users; the Jingle form of a description is made
 //! by [`jingle`].
 
+mod arrived;
 pub mod browser;
 mod codec;
 mod config;

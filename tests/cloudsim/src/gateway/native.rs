@@ -78,7 +78,7 @@ impl Native {
         let wire = Arc::new(Mutex::new(Wire::default()));
         let (arrivals_in, arrivals) = mpsc::unbounded_channel();
         let (commands, commands_out) = mpsc::unbounded_channel();
-        let tap = Tap::new(wire.clone(), arrivals_in);
+        let tap = Tap::new(wire.clone(), arrivals_in, config.lost_in_percent);
         let handler = Handler {
             events: events.clone(),
             shared: shared.clone(),

@@ -187,21 +187,12 @@ fn the_delay_is_near_the_least_there_is() {
 fn an_hour_of_drift_neither_starves_nor_floods() {
     for ppm in [-200.0, 200.0] {
         let network = Network {
-            name: String::new(),
             seed: 7,
             seconds: 3600,
             least_ms: 1.0,
             uniform_ms: 2.0,
-            exponential_ms: 0.0,
-            loss_percent: 0.0,
-            loss_run: 1.0,
-            hold_every_ms: 0.0,
-            hold_ms: 0.0,
-            swell_ms: 0.0,
-            swell_every_ms: 1.0,
-            longer_by_ms: 0.0,
-            longer_after_ms: 0.0,
             ppm,
+            ..Network::default()
         };
         let outcome = play(&trace(&network, 20), 20, 3700);
         println!(
