@@ -1,7 +1,7 @@
 //! The listening report: what the phone, and a bad network, do to recorded speech, to be looked at and listened to.
 //!
-//! `tests/audio/report` has it written to `audio-report` in the target folder: `index.html`, with the figures, and a
-//! waveform, a spectrogram and the sound of each case, and has the sounds judged.
+//! Each run of the tests writes it to `audio-report` in the target folder: `index.html`, with the figures, and a waveform, a
+//! spectrogram and the sound of each case. `tests/audio/report` has the sounds judged too.
 
 use super::call::own_delay;
 use super::figures::{distortion, transparent};
@@ -186,7 +186,6 @@ td,th{text-align:left;padding:.1em 1em .1em 0}img,svg{display:block;margin:.3em 
 from 0 to 12 kHz.";
 
 #[test]
-#[ignore = "a minute on a busy machine; tests/audio/report runs it"]
 fn the_listening_report_is_written() {
     let folder = folder();
     let recorded = speech();
