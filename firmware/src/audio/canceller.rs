@@ -22,6 +22,10 @@ const SATURATED: f32 = 32_700.0;
 /// Of the lowest band.
 const BAND_RATE_HZ: i32 = 16_000;
 
+/// What high-pass and filter bank together take off a voice, 0.46 dB from 250 Hz to 6 kHz, made up for. The noise
+/// suppression has the same two once more.
+pub const MAKE_UP: f32 = 1.054;
+
 /// A period in three bands of 8 kHz.
 type Bands = [[f32; SPLIT_BAND_SIZE]; NUM_BANDS];
 
@@ -53,7 +57,7 @@ impl Canceller {
     }
 
     /// Takes the echo of `reference` out of a period of the microphone, in place. Says how loud that was before, behind
-    /// the same high-pass as what is left: mean power, 1 is a full-scale square.
+    /// the same filters as what is left: mean power, 1 is a full-scale square.
     pub fn process(&mut self, near: &mut Frame, reference: &Frame) -> f32 {
         let processor = &mut self.processor;
         let bands = self.reference.split(&reference.map(|s| s * SCALE));
@@ -82,8 +86,8 @@ impl Canceller {
         });
         let mut out = [0.0; PERIOD_FRAMES];
         self.near.bank.synthesis(&clean, &mut out);
-        *near = out.map(|s| s / SCALE);
-        heard
+        *near = out.map(|s| s * MAKE_UP / SCALE);
+        heard * MAKE_UP * MAKE_UP
     }
 }
 

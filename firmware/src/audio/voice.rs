@@ -5,7 +5,7 @@
 //! The instances are made with the pipeline, one per path, because making one allocates; what it allocates while it
 //! works comes from [`super::arena`].
 
-use super::canceller::Canceller;
+use super::canceller::{Canceller, MAKE_UP};
 use super::leveller::Leveller;
 use super::residue::ResidueGate;
 use super::{Frame, NoiseSuppression, VoiceConfig, arena};
@@ -69,7 +69,7 @@ impl Voice {
                     .process_capture_f32(&[&*near], &mut [&mut out])
                     .is_ok()
                 {
-                    *near = out;
+                    *near = out.map(|s| s * MAKE_UP);
                 }
             }
             if let Some(leveller) = &mut self.leveller {

@@ -229,7 +229,8 @@ fn the_near_end_alone_is_kept() {
     let (whole, octaves) = survival(&near, &desk.sent, ms(40));
     println!("near end alone {level:+.1} dB, {whole:.1?} {octaves:.1?}");
     assert!(level.abs() <= 3.0, "{level} dB");
-    assert!(whole.gain_db.abs() <= 3.0, "{whole:?}");
+    // Without making up for the filters it is -1.5 dB.
+    assert!(whole.gain_db.abs() <= 1.0, "{whole:?}");
 }
 
 /// While both speak: what of the near end there is in what goes out.
