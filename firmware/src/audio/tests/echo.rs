@@ -101,13 +101,15 @@ fn the_far_end_does_not_hear_itself() {
             desk.room = room(3, loss_db);
             desk.noise = noise;
         };
-        figures(
+        // With AEC3's own masks it is 26 dB where the loudspeaker is loudest.
+        let cold = figures(
             &format!("{loss_db} dB from loudspeaker to microphone, noise {noise}, cold"),
             |desk| {
                 prepared(desk);
                 desk.talk(&far_end(0, 2000), &[])
             },
         );
+        assert!(cold.erle >= 35.0, "{loss_db} dB: ERLE {} dB", cold.erle);
         is_cancelled("after 2 s", |desk| {
             prepared(desk);
             desk.talk(&far_end(0, 2000), &[]);
@@ -132,10 +134,11 @@ fn a_distorting_loudspeaker_is_cancelled_too() {
                 let louder = usual.iter().map(|s| (s * louder).clamp(-1.0, 1.0));
                 louder.collect()
             };
-            figures(&format!("{name} x {louder}, cold"), |desk| {
+            let cold = figures(&format!("{name} x {louder}, cold"), |desk| {
                 desk.loudspeaker = loudspeaker;
                 desk.talk(&loud(0, 2000), &[])
             });
+            assert!(cold.erle >= 35.0, "{name}: ERLE {} dB", cold.erle);
             is_cancelled(name, |desk| {
                 desk.loudspeaker = loudspeaker;
                 desk.talk(&loud(0, 2000), &[]);
@@ -267,15 +270,18 @@ fn the_near_end_is_kept_against_the_far_end() {
     );
     // Those of a telephone's band.
     for octave in octaves.iter().filter(|octave| octave.from_hz >= 200.0) {
-        assert!(
-            octave.gain_db >= -3.0 || octave.from_hz > 2000.0,
-            "{octave:?}"
-        );
+        assert!(octave.gain_db >= -3.0, "{octave:?}");
     }
-    // As loud as the near end, which is more than the row asks for; with AEC3's own tuning it is -3.9 dB.
-    let (level, whole, _) = double_talk(0.0);
+    // As loud as the near end, which is more than the row asks for.
+    let (level, whole, octaves) = double_talk(0.0);
     assert!(level >= -3.0, "{level} dB");
-    assert!(whole.gain_db >= -3.6, "{whole:?}");
+    assert!(whole.gain_db >= -2.8, "{whole:?}");
+    // Above 3.2 kHz. With AEC3's limit from 2 kHz on it is -9.1 dB, less than what is left of the echo.
+    let highest = octaves.last().unwrap();
+    assert!(
+        highest.gain_db >= -4.0 && highest.above_rest_db >= 3.0,
+        "{highest:?}"
+    );
 }
 
 /// Without the fix, hum counted in what the microphone heard and not in what was left, so that a quiet voice over it was
