@@ -2,7 +2,7 @@
 
 use super::Wake;
 use super::sound::SoundEvent;
-use crate::audio::thread::{self, AudioThread, Ended};
+use crate::audio::thread::{self, AudioThread, Ended, Worker};
 use crate::audio::{AudioCommand, EngineConfig, Ringer, RingerControl, ringer};
 use offhook_hal::audio::{AudioError, CaptureSpec, DuplexAudio, DuplexSpec, PlaybackSpec};
 use std::time::Duration;
@@ -85,6 +85,10 @@ impl RingDevice {
 
     /// Takes ring, ring volume and tone plan; whether the ring is heard here.
     pub fn send(&mut self, command: AudioCommand) -> bool {
+        // While there is no device nobody else takes them, and the queue would be full one day.
+        if let State::Closed(ringer) | State::Opening(ringer) = &mut self.state {
+            ringer.obey();
+        }
         let taken = self.control.send(command).is_ok();
         taken && matches!(self.state, State::Running { .. })
     }

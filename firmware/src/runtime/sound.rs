@@ -189,20 +189,36 @@ impl Sound {
 
     /// Takes another path; the device changes only if the path has another one. The path's volume is told after it.
     pub fn switch(&mut self, path: AudioPath) {
+        let is_elsewhere = !self.is_here(path);
         self.path = path;
-        self.send(AudioCommand::Path(match path {
-            AudioPath::Handset => SoundPath::Handset,
-            AudioPath::Speaker => SoundPath::Speaker,
-            AudioPath::Headset => SoundPath::Headset,
-        }));
         self.levels.open(path);
         self.state = match std::mem::replace(&mut self.state, State::Stopped) {
             State::Running(thread, left) if !self.is_here(left) => {
                 self.open_device(None);
                 State::Leaving(thread, left)
             }
+            // The device that is missing is the former path's.
+            State::Closed(engine) if is_elsewhere => {
+                self.open_device(None);
+                State::Opening(engine)
+            }
             other => other,
         };
+        if let State::Running(_, here) | State::Leaving(_, here) = self.state
+            && self.is_here(here)
+        {
+            self.tell_path();
+        }
+    }
+
+    /// The engine handles the microphone and the ear as this path's from now on. One that is to get another device is told
+    /// with that: a loudspeaker that is still being left has its echo cancelled to the end.
+    fn tell_path(&mut self) {
+        self.tell_thread(AudioCommand::Path(match self.path {
+            AudioPath::Handset => SoundPath::Handset,
+            AudioPath::Speaker => SoundPath::Speaker,
+            AudioPath::Headset => SoundPath::Headset,
+        }));
     }
 
     /// By the sound card, or else by the phone. While it only rings, the card's elements are the ring's; beside a call
@@ -266,6 +282,10 @@ impl Sound {
     }
 
     fn tell_thread(&mut self, command: AudioCommand) {
+        // While there is no device nobody else takes them, and the queue would be full one day.
+        if let State::Closed(engine) | State::Opening(engine) = &mut self.state {
+            engine.obey();
+        }
         if self.control.send(command).is_err() {
             tracing::error!("the audio thread does not take its commands");
         }
@@ -381,6 +401,7 @@ impl Sound {
 
     fn run(&mut self, engine: Engine, path: AudioPath, device: Box<dyn DuplexAudio>) -> Outcome {
         tracing::info!(format = ?device.format(), "sound is running");
+        self.tell_path();
         let wake = self.wake.clone();
         let on_end = move |ended: Ended<Engine>| {
             // The phone has stopped: the engine is not needed any more.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A phone each of whose paths plays into a file of its own.
 fn sound(dir: &Path) -> (Sound, mpsc::Receiver<Wake>) {
     let mut board = Board::builtin("desktop").unwrap();
+    board.audio.handset.sidetone_db = Some(-20.0);
     let path = |name: &str| offhook_board::AudioPath {
         playback: PlaybackSpec::Wav(dir.join(name)),
         ..board.audio.handset.clone()
@@ -119,6 +120,74 @@ async fn the_device_that_is_left_gets_no_louder() {
     settled(&mut sound, &mut woken).await;
     assert_eq!(sound.own_volume, 90);
     sound.stop();
+}
+
+/// Nobody took commands while there was no device. From the 65th on they were lost: it rang on, or the microphone was open
+/// though the phone was muted.
+#[tokio::test]
+async fn no_command_is_lost_while_there_is_no_device() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut sound, _woken) = sound(dir.path());
+    for _ in 0..200 {
+        sound.send(AudioCommand::Mute(true));
+    }
+    sound.send(AudioCommand::Listen(true));
+    sound.send(AudioCommand::Tone(Some(Tone::Dial)));
+    let State::Closed(engine) = &mut sound.state else {
+        panic!("nothing was opened");
+    };
+    engine.obey();
+    assert!(!engine.is_idle(), "the dial tone is not played");
+}
+
+/// The next try was up to 3 s away, and the other path's device was not even looked at.
+#[tokio::test]
+async fn a_path_whose_device_is_there_is_taken_at_once_when_the_other_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut sound, mut woken) = sound(dir.path());
+    sound.switch(AudioPath::Headset);
+    while !matches!(sound.state, State::Closed(_)) {
+        let Some(Wake::Sound(event)) = woken.recv().await else {
+            panic!("the headset is not looked for");
+        };
+        sound.handle(event);
+    }
+    sound.switch(AudioPath::Speaker);
+    assert!(matches!(sound.state, State::Opening(_)));
+    let speaker = (AudioPath::Speaker, false);
+    assert_eq!(settled(&mut sound, &mut woken).await, speaker);
+    sound.stop();
+}
+
+/// Whether the device of a path plays what it captures, also while it is left for another path.
+async fn has_sidetone(here: AudioPath, then: AudioPath) -> bool {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut sound, mut woken) = sound(dir.path());
+    sound.open();
+    passed_over(&mut woken).await;
+    sound.switch(here);
+    let (device, tape) = ManualAudio::new();
+    sound.handle(SoundEvent::Opened(here, Ok(Box::new(device))));
+    sound.send(AudioCommand::Microphone { stream: Some(0) });
+    sound.send(AudioCommand::Listen(true));
+    sound.switch(then);
+    let loud = |n: i16| if n / 24 % 2 == 0 { 8000 } else { -8000 };
+    tape.feed(&(0..24_000).map(loud).collect::<Vec<i16>>());
+    let before = sound.counters().periods;
+    while sound.counters().periods < before + 40 {
+        tokio::task::yield_now().await;
+    }
+    let played = tape.take_played();
+    sound.stop();
+    played.iter().any(|sample| sample.unsigned_abs() > 100)
+}
+
+/// Told at once of the path that is taken, as it was, the loudspeaker that was being left played the handset's sidetone,
+/// and its echo was not cancelled any more.
+#[tokio::test]
+async fn the_device_that_is_left_is_handled_as_its_path_to_the_end() {
+    assert!(has_sidetone(AudioPath::Handset, AudioPath::Handset).await);
+    assert!(!has_sidetone(AudioPath::Speaker, AudioPath::Handset).await);
 }
 
 /// Thrown away, as it was, the 20 to 40 ms that are queued are missing in the word beside what the change itself takes.
