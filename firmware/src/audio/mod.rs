@@ -59,7 +59,7 @@ use std::time::Instant;
 
 /// Streams (sessions with media) at once. Four line keys, four calls.
 pub const MAX_STREAMS: usize = 4;
-/// Largest RTP payload carried, bytes: 60 ms of Opus at its highest rate fits; a bigger packet is dropped and counted.
+/// Largest RTP payload carried, bytes: what an Ethernet frame takes; a bigger packet is dropped and counted.
 pub const MAX_PAYLOAD_BYTES: usize = 1500;
 /// Commands that wait for the audio thread.
 pub const COMMAND_QUEUE: usize = 64;

@@ -145,6 +145,8 @@ impl JitterBuffer {
         self.delay.forget();
         self.loss = Loss::default();
         self.pcm.clear();
+        self.fade_in = true;
+        self.rest = 0;
         self.packet_samples = ms(20);
         self.gain = Ramp::new(1.0, FADE);
         self.counters = StreamCounters::default();
@@ -409,6 +411,7 @@ impl JitterBuffer {
         if gap > MAX_GAP {
             // Nothing to say for so long: begin again, with the right delay.
             self.end_old_sound(decoder);
+            self.made_up = 0;
             self.state = State::Waiting;
             return true;
         }
