@@ -61,10 +61,13 @@ pub async fn run(config: &Config, source: &str) -> anyhow::Result<()> {
     }
 }
 
-/// For `offhook-judge.service`: fails if an update is on its way that should have been good by now.
+/// For `offhook-judge.service`: fails if the running system is one that should have been good by now.
 pub fn judge(config: &Config) -> ExitCode {
+    let command_line = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
     match Record::open(&*config.state.dir).trial() {
         None => ExitCode::SUCCESS,
+        // It is still being installed, or waits until nobody calls.
+        Some(trial) if booted_slot(&command_line) == Some(&trial.from) => ExitCode::SUCCESS,
         Some(trial) => {
             eprintln!(
                 "offhook: version {} has not become ready in its time: the device restarts",
@@ -73,6 +76,12 @@ pub fn judge(config: &Config) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The slot of the running system, as U-Boot names it on the kernel's command line.
+fn booted_slot(command_line: &str) -> Option<&str> {
+    let mut words = command_line.split_whitespace();
+    words.find_map(|word| word.strip_prefix("rauc.slot="))
 }
 
 /// The running phone's local API.
@@ -183,4 +192,17 @@ fn show(shown: &mut Progress, progress: Progress) {
         None => println!("{}", progress.state),
     }
     *shown = progress;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::booted_slot;
+
+    /// Whatever was on its way was judged: an old, good system was restarted while the new one was being installed.
+    #[test]
+    fn the_slot_is_what_u_boot_says() {
+        let line = "root=PARTLABEL=root-b ro quiet rauc.slot=B fsck.repair=yes\n";
+        assert_eq!(booted_slot(line), Some("B"));
+        assert_eq!(booted_slot("root=/dev/vda1 ro\n"), None);
+    }
 }

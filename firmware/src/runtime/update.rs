@@ -25,6 +25,9 @@ const SELF_TEST: Duration = Duration::from_secs(30);
 /// A new system that has not proved itself by then is given up. The cloud's longest pause between two attempts fits in
 /// twice; `offhook-judge.timer` comes later.
 const TRIAL: Duration = Duration::from_mins(10);
+/// How often RAUC is asked again what this start is, and after how long: within what a system on trial has.
+const VERDICT_TRIES: usize = 8;
+const VERDICT_RETRY: Duration = Duration::from_secs(30);
 /// How long the display tells of an update that was refused or undone.
 const TOLD: Duration = Duration::from_mins(1);
 
@@ -176,7 +179,15 @@ pub(super) fn start_updater(
     });
     let (judged, wake) = (updater.clone(), wake.clone());
     tokio::spawn(async move {
-        let verdict = judged.verdict().await;
+        let mut verdict = judged.verdict().await;
+        // RAUC may be busy or late: a new system that is not judged would be taken back.
+        for _ in 0..VERDICT_TRIES {
+            if verdict.is_ok() {
+                break;
+            }
+            tokio::time::sleep(VERDICT_RETRY).await;
+            verdict = judged.verdict().await;
+        }
         // The phone is stopping.
         let _ = wake.send(Wake::Update(UpdateEvent::Started(verdict))).await;
     });
