@@ -141,19 +141,18 @@ make_boot_partition() {
 # make_boot_script FILE: U-Boot's script, with what this board fills in.
 make_boot_script() {
   partition env
-  local one two interface fdt
+  local one two
   one=$(printf %x $((start * 2048)))
   two=$(printf %x $(((start + 4) * 2048)))
   case $disk in
-    # QEMU's device tree is where QEMU put it; the Pi's firmware passes on the one with its overlays.
-    virtio) interface="virtio 0" fdt='${fdt_addr}' scratch=4f000000 ;;
-    mmc) interface="mmc 0" fdt='${fdt_addr}' scratch=07000000 ;;
+    virtio) scratch=4f000000 ;;
+    mmc) scratch=07000000 ;;
   esac
   partition root-a; local part_a=$number
   partition root-b; local part_b=$number
   sed -e "s/@ONE@/$one/; s/@TWO@/$two/; s/@SCRATCH@/$scratch/; s/@SCRATCH4@/$(printf %x $((0x$scratch + 4)))/" \
     -e "s/@DISK@/$disk/; s/@PART_A@/$(printf %x "$part_a")/; s/@PART_B@/$(printf %x "$part_b")/" \
-    -e "s/load @INTERFACE@ \${part}/load $interface:\${part}/; s/@FDT@/$fdt/; s|@ARGUMENTS@|$arguments|" \
+    -e "s|@ARGUMENTS@|$arguments|" \
     "$here/boot/boot.cmd" >"$1"
   ! grep -q '@[A-Z_0-9]*@' "$1" || die "cross/boot/boot.cmd has a place that nothing fills in"
 }
@@ -221,8 +220,10 @@ add_pi_firmware() {
   done
   mcopy -i "$1" "$uboot_file" ::/u-boot.bin
   mcopy -i "$1" "$2/config.txt" ::/config.txt
-  mcopy -i "$1" "$firmware"/bootcode.bin "$firmware"/start.elf "$firmware"/start4.elf "$firmware"/fixup.dat \
-    "$firmware"/fixup4.dat ::/
+  # With as little memory as config.txt leaves it (gpu_mem=16) a Pi starts the cut-down firmware, of which the names end
+  # in "cd"; a Pi 4 looks for the other one too.
+  mcopy -i "$1" "$firmware"/bootcode.bin "$firmware"/{start,start_cd,start4,start4cd}.elf \
+    "$firmware"/{fixup,fixup_cd,fixup4,fixup4cd}.dat ::/
   mcopy -i "$1" "$trees"/bcm2*rpi*.dtb ::/
   mcopy -s -i "$1" "$2/overlays" ::/
 }

@@ -4,12 +4,19 @@
 # (`rauc status mark-good`). They stand twice on the partition "env", in the format of U-Boot's own redundant
 # environment (CRC of the data, a counter, data), which fw_setenv writes too. Debian's U-Boot has a single copy on a FAT
 # file system, which a power cut can take away; this script therefore does it with plain reads and writes of blocks.
+
+# The disk that this script is on: a Pi 4's SD card is the second one, behind the interface of its Wi-Fi.
+if test -z "${devnum}"; then setenv devnum 0; fi
+@DISK@ dev ${devnum}
 setenv one 0x@ONE@
 setenv two 0x@TWO@
 setenv blocks 0x20
 setenv a 0x@SCRATCH@
 setexpr b ${a} + 0x10000
 setexpr o ${a} + 0x20000
+# In front of these, 94 MiB behind the kernel: U-Boot's own address is just behind the kernel of today. A Raspberry Pi's
+# device tree is above, QEMU's at 0x08000000.
+setexpr ramdisk_addr_r ${a} - 0x1000000
 setenv counter
 setenv next ${one}
 
@@ -79,9 +86,10 @@ setenv bootargs "root=PARTLABEL=${label} ro rootfstype=ext4 rootwait quiet panic
 if test -n "${serial#}"; then
   setenv bootargs "${bootargs} systemd.hostname=offhook-${serial#} systemd.machine_id=${serial#}${serial#}"
 fi
-if load @INTERFACE@ ${part} ${kernel_addr_r} /boot/vmlinuz; then
-  if load @INTERFACE@ ${part} ${ramdisk_addr_r} /boot/initrd.img; then
-    booti ${kernel_addr_r} ${ramdisk_addr_r}:${filesize} @FDT@
+if load @DISK@ ${devnum}:${part} ${kernel_addr_r} /boot/vmlinuz; then
+  if load @DISK@ ${devnum}:${part} ${ramdisk_addr_r} /boot/initrd.img; then
+    # The device tree is where QEMU put it; the Pi's firmware passes on the one with its overlays.
+    booti ${kernel_addr_r} ${ramdisk_addr_r}:${filesize} ${fdt_addr}
   fi
 fi
 # It did not start: the attempt is used up.
