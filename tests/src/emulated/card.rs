@@ -91,6 +91,17 @@ pub async fn bundle(dir: &Path, is_broken: bool) -> PathBuf {
     out
 }
 
+/// The same update with one byte of its system changed, which its signature does not show before that is read: the
+/// signature is of the hashes of blocks.
+pub fn damaged(update: &Path) -> PathBuf {
+    let mut bytes = std::fs::read(update).expect("the update");
+    let at = bytes.len() / 8;
+    bytes[at] ^= 1;
+    let out = update.with_extension("damaged.raucb");
+    std::fs::write(&out, bytes).expect("a file");
+    out
+}
+
 /// Gives a file to whoever asks; where that is for the guest.
 pub async fn serve(file: PathBuf) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");

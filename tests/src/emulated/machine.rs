@@ -240,7 +240,7 @@ impl Machine {
 
     /// Has the phone install this update, from now on.
     pub async fn update(&mut self, url: &str) {
-        let command = format!("do systemd-run -q --unit=update offhook update {url}");
+        let command = format!("do systemd-run -qG --unit=update offhook update {url}");
         self.must(&command).await;
     }
 
@@ -263,6 +263,17 @@ impl Machine {
     pub async fn network(&self, plugged: bool) {
         let state = if plugged { "on" } else { "off" };
         self.power.tell(&format!("set_link nic {state}")).await;
+    }
+
+    /// Has nobody on the network answer, or lets them: what is sent either way is kept back for as long as QEMU can, which
+    /// is more than an hour, and delivered then.
+    pub async fn answers(&self, answered: bool) {
+        let command = if answered {
+            "object_del nobody"
+        } else {
+            "object_add filter-buffer,id=nobody,netdev=net,queue=all,interval=4000000000"
+        };
+        self.power.tell(command).await;
     }
 
     /// Where the phone's own page is, for the host.

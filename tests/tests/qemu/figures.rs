@@ -15,6 +15,8 @@ const READY: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_millis(15);
 /// How often it is looked how soon a key is answered; even, so that its lamp is dark in the end.
 const ANSWERS: usize = 20;
+/// The page's port, 8322, as the kernel writes it.
+const PAGE_PORT: &str = ":2082";
 /// The phone's process.
 const PROCESS: &str = "systemctl show offhook -p MainPID --value";
 /// How long the phone took from its start until it was ready for calls, each time.
@@ -40,9 +42,35 @@ impl Bench {
         }
         let failed = "do systemctl --failed --no-pager --no-legend";
         assert_eq!(self.machine.must(failed).await, "", "failed units");
+        self.knows_the_time().await;
+        self.is_closed().await;
         self.was_ready_within(budgets().startup).await;
         self.takes_at_most(IDLE_MB * 1_000_000).await;
         self.sleeps().await;
+    }
+
+    /// The hardware's clock is in 1970, and certificates are valid all the same.
+    async fn knows_the_time(&mut self) {
+        let clocks =
+            "do cat /sys/class/rtc/rtc0/since_epoch; stat -c %Y /usr/lib/clock-epoch; date +%s";
+        let told = self.machine.must(clocks).await;
+        let times: Vec<u64> = numbers(&told).collect();
+        let [hardware, image, now] = times[..] else {
+            panic!("no times: {told}");
+        };
+        assert!(hardware < 86_400, "the hardware's clock: {hardware}");
+        assert!(now >= image, "{now} is before the image's {image}");
+    }
+
+    /// Nobody can log in: of all that listens for the network, the phone's page is the only one.
+    async fn is_closed(&mut self) {
+        // Address:port in hexadecimal, and the state: 0A listens.
+        let listening = "do sed -nE '/: ([0-9A-F]{6}7F|0{24}01000000):/d; s/^ *[0-9]+: ([^ ]+) [^ ]+ 0A .*/\\1/p' \
+                         /proc/net/tcp /proc/net/tcp6";
+        let told = self.machine.must(listening).await;
+        let open: Vec<&str> = told.split_whitespace().collect();
+        println!("listening for the network: {open:?}");
+        assert!(open.iter().all(|one| one.ends_with(PAGE_PORT)), "{told}");
     }
 
     /// Ready for a call, connected to its cloud, so soon after the phone was started; by the machine's own clock.
@@ -61,6 +89,8 @@ impl Bench {
         let mut answers = Vec::new();
         for n in 0..ANSWERS {
             answers.push(self.answer("speaker", n % 2 == 0).await);
+            // By the machine's clock the finger was away for a moment only, less than the keys are given to bounce.
+            self.machine.must("do sleep 0.05").await;
         }
         let mean = answers.iter().sum::<Duration>() / ANSWERS as u32;
         println!("from the contact to the lamp {mean:?} on average, of {answers:?}");

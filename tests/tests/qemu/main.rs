@@ -231,7 +231,18 @@ impl Bench {
         self.machine
             .status("aware of it", |status| status["ready"] == false)
             .await;
+        step("plugged in where nobody gives addresses");
+        self.machine.answers(false).await;
         self.machine.network(true).await;
+        self.machine
+            .status("missing an address", |status| {
+                let notice = status["notice"].as_str();
+                notice.is_some_and(|notice| notice.contains("No network"))
+            })
+            .await;
+        let link = self.machine.must("do cat /sys/class/net/e*/carrier").await;
+        assert_eq!(link.trim(), "1", "the cable is in");
+        self.machine.answers(true).await;
         self.machine.ready().await;
     }
 
@@ -330,8 +341,22 @@ impl Bench {
     }
 
     async fn updates(&mut self) {
-        step("an update to the other system");
+        step("an update that was changed on its way");
         let update = emulated::bundle(self.machine.dir(), false).await;
+        let url = emulated::serve(emulated::damaged(&update)).await;
+        self.machine.update(&url).await;
+        self.machine
+            .shows("/api/v1/update", "refusing it", |shown| {
+                // Not of the update before, which the power cut ended.
+                let message = shown["message"].as_str();
+                message.is_some_and(|message| message.contains("could not be installed"))
+            })
+            .await;
+        println!("{}", self.machine.api("/api/v1/update").await);
+        let kept = self.machine.must("do fw_printenv").await;
+        assert!(kept.contains("BOOT_ORDER=A"), "{kept}");
+
+        step("an update to the other system");
         let url = emulated::serve(update).await;
         self.machine.update(&url).await;
         self.machine.booted().await;
