@@ -312,12 +312,14 @@ pub struct AudioPath {
     pub period_frames: usize,
     /// Frames in the device's buffer.
     pub buffer_frames: usize,
-    /// The card its mixer elements are on, such as `hw:0`.
+    /// The card its mixer elements and switches are on, such as `hw:0`.
     pub mixer_card: Option<String>,
     /// What makes it louder.
     pub playback_volume: Option<MixerElement>,
     /// What makes its microphone more sensitive.
     pub capture_gain: Option<MixerElement>,
+    /// The card's switches without which it is silent, as `amixer controls` lists them: set on when it is opened.
+    pub switches: Vec<String>,
     /// The microphone hears the loudspeaker, and it is to be taken out.
     pub echo_cancelling: Option<EchoCancelling>,
     /// How much steady noise is taken out.

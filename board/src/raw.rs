@@ -195,6 +195,8 @@ pub(crate) struct AudioPath {
     pub(crate) playback_volume: Option<Spanned<MixerElement>>,
     pub(crate) capture_gain: Option<Spanned<MixerElement>>,
     #[serde(default)]
+    pub(crate) switches: Vec<Spanned<String>>,
+    #[serde(default)]
     pub(crate) echo_cancelling: bool,
     pub(crate) echo_extra_delay_ms: Option<Spanned<u32>>,
     pub(crate) echo_gate_db: Option<Spanned<u32>>,

@@ -10,6 +10,8 @@ use crate::{AudioPath, BoardError, EchoCancelling, GainControl, MixerElement, ra
 
 /// Mixer elements of real codecs lie within this range, in dB.
 const DB: RangeInclusive<f32> = -120.0..=60.0;
+/// The longest name a control can have (`SNDRV_CTL_ELEM_ID_NAME_MAXLEN`, with its end).
+const CONTROL_BYTES: usize = 43;
 /// One's own voice in one's ear: louder than this it howls, quieter it is not heard.
 const SIDETONE_DB: RangeInclusive<f32> = -60.0..=-3.0;
 
@@ -29,6 +31,14 @@ impl Check<'_> {
             let what = "a mixer element is named, but no mixer_card";
             return Err(self.source.invalid(
                 &element.span(),
+                what,
+                "a mixer_card, such as \"hw:0\"",
+            ));
+        }
+        if let (None, Some(switch)) = (&raw.mixer_card, raw.switches.first()) {
+            let what = "switches are named, but no mixer_card";
+            return Err(self.source.invalid(
+                &switch.span(),
                 what,
                 "a mixer_card, such as \"hw:0\"",
             ));
@@ -57,6 +67,11 @@ impl Check<'_> {
                 .transpose()?,
             playback_volume: raw.playback_volume.map(|e| self.element(e)).transpose()?,
             capture_gain: raw.capture_gain.map(|e| self.element(e)).transpose()?,
+            switches: raw
+                .switches
+                .into_iter()
+                .map(|name| self.control(name))
+                .collect::<Result<_, _>>()?,
             echo_cancelling,
             noise_suppression: raw.noise_suppression,
             gain_control,
@@ -136,6 +151,16 @@ impl Check<'_> {
                 .source
                 .invalid(&at, other.to_string(), "another device"),
         }
+    }
+
+    /// The kernel's name of a control.
+    fn control(&self, name: Spanned<String>) -> Result<String, BoardError> {
+        if name.as_ref().len() > CONTROL_BYTES {
+            let what = format!("switches has a name of {} bytes", name.as_ref().len());
+            let allowed = format!("1 to {CONTROL_BYTES} bytes, as the kernel's names have");
+            return Err(self.source.invalid(&name.span(), what, allowed));
+        }
+        self.text("switches", name)
     }
 
     fn element(&self, element: Spanned<raw::MixerElement>) -> Result<MixerElement, BoardError> {

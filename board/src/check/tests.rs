@@ -518,6 +518,52 @@ fn keys_must_fit_the_wiring() {
     );
 }
 
+/// After a reset the codec connects neither its DAC to its outputs nor its microphones to its ADC.
+#[test]
+fn the_codecs_ways_are_switched_on() {
+    let audio = Board::builtin("rpi-4b").unwrap().audio;
+    let expected = [
+        "Left Output Mixer PCM Playback Switch",
+        "Right Output Mixer PCM Playback Switch",
+        "Left Boost Mixer LINPUT1 Switch",
+        "Right Boost Mixer RINPUT1 Switch",
+        "Left Input Mixer Boost Switch",
+        "Right Input Mixer Boost Switch",
+    ];
+    assert_eq!(audio.handset.switches, expected);
+    assert_eq!(audio.speaker.unwrap().switches, expected);
+    assert!(audio.headset.unwrap().switches.is_empty());
+}
+
+#[test]
+fn switches_are_controls_of_a_card() {
+    let sound = |more: &str| {
+        let from = "playback = \"alsa:plughw:CARD=Headset,DEV=0\"\n";
+        let text = changed(from, &format!("{from}{more}"));
+        Board::parse(&text, "b")
+    };
+    let board = sound("mixer_card = \"hw:0\"\nswitches = [\"A Switch\"]\n").unwrap();
+    assert_eq!(board.audio.headset.unwrap().switches, ["A Switch"]);
+    let long = format!("mixer_card = \"hw:0\"\nswitches = [{:?}]\n", "x".repeat(44));
+    for (more, expected) in [
+        (
+            "switches = [\"A Switch\"]\n",
+            "switches are named, but no mixer_card",
+        ),
+        (
+            "mixer_card = \"hw:0\"\nswitches = [\"\"]\n",
+            "switches is \"\"; allowed: one line",
+        ),
+        (
+            &long,
+            "switches has a name of 44 bytes; allowed: 1 to 43 bytes",
+        ),
+    ] {
+        let error = sound(more).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
 #[test]
 fn a_flash_window_has_two_ends() {
     let hook = "debounce_ms = 20\n";

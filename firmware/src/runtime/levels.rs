@@ -1,10 +1,10 @@
-//! The sound card's own volumes: set beside the event loop, because a driver may take its time.
+//! The sound card's own volumes and switches: set beside the event loop, because a driver may take its time.
 
 use super::Wake;
 use super::sound::{PATHS, SoundEvent};
 use crate::phone::AudioPath;
 use offhook_board::{AudioPath as BoardPath, MixerElement};
-use offhook_hal::audio::{Direction, MixerControl, MixerError, PlaybackSpec};
+use offhook_hal::audio::{Direction, MixerControl, MixerError, MixerSwitch, PlaybackSpec};
 use std::sync::mpsc::{Sender, channel};
 use tokio::sync::mpsc;
 
@@ -13,13 +13,15 @@ const CAPTURE_PERCENT: u8 = 50;
 /// While the phone rings, its own ring volume does the rest.
 const RING_PERCENT: u8 = 100;
 
-/// One path's elements.
+/// One path's elements and switches.
 #[derive(Clone, Debug)]
 pub(super) struct PathLevels {
     /// What it plays to; paths with the same are heard at each other's elements.
     device: PlaybackSpec,
     playback: Option<MixerControl>,
     capture: Option<MixerControl>,
+    /// Without them nothing is heard.
+    switches: Vec<MixerSwitch>,
 }
 
 impl PathLevels {
@@ -39,6 +41,13 @@ impl PathLevels {
             device: path.playback.clone(),
             playback: control(&path.playback_volume, Direction::Playback),
             capture: control(&path.capture_gain, Direction::Capture),
+            switches: path.mixer_card.as_deref().map_or_else(Vec::new, |card| {
+                let switch = |control: &String| MixerSwitch {
+                    card: card.into(),
+                    control: control.as_str().into(),
+                };
+                path.switches.iter().map(switch).collect()
+            }),
         }
     }
 
@@ -46,37 +55,92 @@ impl PathLevels {
     pub fn give_up(&mut self) {
         (self.playback, self.capture) = (None, None);
     }
+
+    /// The path's card is not the board's: it is left as it is.
+    pub fn let_alone(&mut self) {
+        self.give_up();
+        self.switches.clear();
+    }
+}
+
+/// What the thread does.
+enum Task {
+    Level(AudioPath, MixerControl, u8),
+    SwitchOn(MixerSwitch),
+}
+
+/// Switches that could not be set on: each is told once, until it could be.
+#[derive(Default)]
+struct Failed(Vec<MixerSwitch>);
+
+impl Failed {
+    /// Whether this is news.
+    fn tell(&mut self, switch: MixerSwitch, has_failed: bool) -> bool {
+        let known = self.0.iter().position(|failed| *failed == switch);
+        match known {
+            Some(known) if !has_failed => {
+                self.0.swap_remove(known);
+                false
+            }
+            None if has_failed => {
+                self.0.push(switch);
+                true
+            }
+            _ => false,
+        }
+    }
 }
 
 /// All paths' elements, and the thread that sets them, in order.
 pub(super) struct Levels {
     paths: [PathLevels; PATHS.len()],
-    worker: Sender<(AudioPath, MixerControl, u8)>,
+    worker: Sender<Task>,
 }
 
 impl Levels {
     /// Starts the thread; it ends when this is dropped.
     pub fn new(paths: [PathLevels; PATHS.len()], wake: mpsc::Sender<Wake>) -> Self {
-        Self::set_by(MixerControl::set, paths, wake)
+        Self::set_by(MixerControl::set, MixerSwitch::set_on, paths, wake)
     }
 
-    /// `set` writes to the card.
+    /// `set` and `switch_on` write to the card.
     pub fn set_by(
         set: impl Fn(&MixerControl, u8) -> Result<(), MixerError> + Send + 'static,
+        switch_on: impl Fn(&MixerSwitch) -> Result<(), MixerError> + Send + 'static,
         paths: [PathLevels; PATHS.len()],
         wake: mpsc::Sender<Wake>,
     ) -> Self {
-        let (worker, work) = channel::<(AudioPath, MixerControl, u8)>();
+        let (worker, work) = channel();
         std::thread::spawn(move || {
-            while let Ok((path, control, percent)) = work.recv() {
-                if let Err(error) = set(&control, percent) {
-                    tracing::warn!(%error, "the phone regulates the volume itself");
-                    // The phone is stopping.
-                    let _ = wake.blocking_send(Wake::Sound(SoundEvent::NoMixer(path)));
+            let mut failed = Failed::default();
+            while let Ok(task) = work.recv() {
+                match task {
+                    Task::Level(path, control, percent) => {
+                        if let Err(error) = set(&control, percent) {
+                            tracing::warn!(%error, "the phone regulates the volume itself");
+                            // The phone is stopping.
+                            let _ = wake.blocking_send(Wake::Sound(SoundEvent::NoMixer(path)));
+                        }
+                    }
+                    Task::SwitchOn(switch) => {
+                        let result = switch_on(&switch);
+                        let is_news = failed.tell(switch, result.is_err());
+                        if let (Err(error), true) = (result, is_news) {
+                            tracing::warn!(%error, "a switch is left as it is: perhaps nothing is heard");
+                        }
+                    }
                 }
             }
         });
         Self { paths, worker }
+    }
+
+    /// The path's device was opened. Its card may be as a reset leaves it, so the switches are set each time.
+    pub fn opened(&self, path: AudioPath) {
+        for switch in &self.paths[path as usize].switches {
+            // The thread lives as long as this.
+            let _ = self.worker.send(Task::SwitchOn(switch.clone()));
+        }
     }
 
     /// The path is taken: nothing is heard at another's element, and its microphone's gain is set.
@@ -140,7 +204,9 @@ impl Levels {
     fn set(&self, path: AudioPath, control: Option<&MixerControl>, percent: u8) {
         if let Some(control) = control {
             // The thread lives as long as this.
-            let _ = self.worker.send((path, control.clone(), percent));
+            let _ = self
+                .worker
+                .send(Task::Level(path, control.clone(), percent));
         }
     }
 }
@@ -156,18 +222,30 @@ mod tests {
         paths.map(|path| PathLevels::of(&path.unwrap()))
     }
 
-    /// What `act` writes to the card, in order.
+    /// What `act` writes to the card, in order; a switch is 1.
     fn written(act: impl FnOnce(&mut Levels)) -> Vec<(String, u8)> {
         let (card, written) = channel();
-        let (wake, _woken) = mpsc::channel(8);
+        let (wake, mut woken) = mpsc::channel(8);
+        let switches = card.clone();
+        // As if the card had none of them.
+        let switch_on = move |switch: &MixerSwitch| {
+            let _ = switches.send((switch.control.to_string(), 1));
+            Err(MixerError::Switch {
+                card: switch.card.clone(),
+                control: switch.control.clone(),
+            })
+        };
         let set = move |control: &MixerControl, percent| {
             let _ = card.send((control.element.to_string(), percent));
             Ok(())
         };
-        let mut levels = Levels::set_by(set, paths(), wake);
+        let mut levels = Levels::set_by(set, switch_on, paths(), wake);
         act(&mut levels);
         drop(levels);
-        written.into_iter().collect()
+        let written = written.into_iter().collect();
+        // Sound goes on, and the volume is the card's.
+        assert!(woken.try_recv().is_err());
+        written
     }
 
     fn expect(act: impl FnOnce(&mut Levels), expected: &[(&str, u8)]) {
@@ -223,6 +301,56 @@ mod tests {
             levels.ring(AudioPath::Handset);
         };
         expect(without, &[("Headphone", 100)]);
+    }
+
+    /// A card that was lost and is back has been reset.
+    #[test]
+    fn the_switches_are_set_on_whenever_the_device_is_opened() {
+        let all = [
+            ("Left Output Mixer PCM Playback Switch", 1),
+            ("Right Output Mixer PCM Playback Switch", 1),
+            ("Left Boost Mixer LINPUT1 Switch", 1),
+            ("Right Boost Mixer RINPUT1 Switch", 1),
+            ("Left Input Mixer Boost Switch", 1),
+            ("Right Input Mixer Boost Switch", 1),
+        ];
+        for path in [AudioPath::Handset, AudioPath::Speaker] {
+            let twice = |levels: &mut Levels| {
+                levels.opened(path);
+                levels.opened(path);
+            };
+            expect(twice, &[all, all].concat());
+        }
+        expect(|levels| levels.opened(AudioPath::Headset), &[]);
+        let without_volumes = |levels: &mut Levels| {
+            levels.give_up(AudioPath::Handset);
+            levels.opened(AudioPath::Handset);
+        };
+        expect(without_volumes, &all);
+        let not_ours = |levels: &mut Levels| {
+            levels.paths[0].let_alone();
+            levels.opened(AudioPath::Handset);
+        };
+        expect(not_ours, &[]);
+    }
+
+    #[test]
+    fn a_switch_that_is_missing_is_told_once() {
+        let [left, right] = ["Left Switch", "Right Switch"].map(|control| MixerSwitch {
+            card: "hw:0".into(),
+            control: control.into(),
+        });
+        let mut failed = Failed::default();
+        for (switch, has_failed, is_news) in [
+            (&left, true, true),
+            (&right, true, true),
+            (&left, true, false),
+            (&left, false, false),
+            (&right, true, false),
+            (&left, true, true),
+        ] {
+            assert_eq!(failed.tell(switch.clone(), has_failed), is_news);
+        }
     }
 
     #[tokio::test]

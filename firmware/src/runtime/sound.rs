@@ -127,7 +127,7 @@ impl Sound {
         let elements = PATHS.map(|path| {
             let mut elements = PathLevels::of(path_of(board, path));
             if own {
-                elements.give_up();
+                elements.let_alone();
             }
             elements
         });
@@ -402,6 +402,7 @@ impl Sound {
     fn run(&mut self, engine: Engine, path: AudioPath, device: Box<dyn DuplexAudio>) -> Outcome {
         tracing::info!(format = ?device.format(), "sound is running");
         self.tell_path();
+        self.levels.opened(path);
         let wake = self.wake.clone();
         let on_end = move |ended: Ended<Engine>| {
             // The phone has stopped: the engine is not needed any more.

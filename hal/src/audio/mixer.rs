@@ -1,8 +1,11 @@
-//! A sound card's own volume: mixer elements, set in decibel.
+//! A sound card's own volume: mixer elements, set in decibel; and the switches that connect its parts.
 
+use std::ffi::CString;
 use std::sync::Arc;
 
 use alsa::Round;
+use alsa::ctl::{ElemId, ElemIface, ElemType};
+use alsa::hctl::{Elem, HCtl};
 use alsa::mixer::{MilliBel, Mixer, Selem, SelemId};
 use thiserror::Error;
 
@@ -23,7 +26,16 @@ pub struct MixerControl {
     pub max_db: f32,
 }
 
-/// A mixer element cannot be set.
+/// One switch of a card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MixerSwitch {
+    /// The card, such as `hw:0`.
+    pub card: Arc<str>,
+    /// The kernel's own name of the control, as `amixer controls` lists it: not the shorter one of a simple element.
+    pub control: Arc<str>,
+}
+
+/// A mixer element or a switch cannot be set.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum MixerError {
@@ -49,6 +61,17 @@ pub enum MixerError {
         element: Arc<str>,
         /// Which volume.
         direction: Direction,
+    },
+    /// No such switch.
+    #[error(
+        "the sound card \"{card}\" has no control \"{control}\" that is a switch; \
+         `amixer -D {card} controls` lists them"
+    )]
+    Switch {
+        /// As configured.
+        card: Arc<str>,
+        /// As configured.
+        control: Arc<str>,
     },
     /// The card refused.
     #[error("the mixer element \"{element}\" of \"{card}\" cannot be set ({reason})")]
@@ -128,6 +151,49 @@ impl MixerControl {
     }
 }
 
+impl MixerSwitch {
+    /// Sets all channels of the switch on. Opens the card's controls and closes them again: not for the audio thread.
+    pub fn set_on(&self) -> Result<(), MixerError> {
+        let controls = self.controls().map_err(|error| MixerError::Card {
+            card: Arc::clone(&self.card),
+            reason: error.to_string().into(),
+        })?;
+        let switch = self.find(&controls).ok_or_else(|| MixerError::Switch {
+            card: Arc::clone(&self.card),
+            control: Arc::clone(&self.control),
+        })?;
+        set_all(&switch).map_err(|error| MixerError::Refused {
+            card: Arc::clone(&self.card),
+            element: Arc::clone(&self.control),
+            reason: error.to_string().into(),
+        })
+    }
+
+    fn controls(&self) -> alsa::Result<HCtl> {
+        let controls = HCtl::new(&self.card, false)?;
+        controls.load()?;
+        Ok(controls)
+    }
+
+    fn find<'a>(&self, controls: &'a HCtl) -> Option<Elem<'a>> {
+        let mut id = ElemId::new(ElemIface::Mixer);
+        id.set_name(&CString::new(&*self.control).ok()?);
+        let element = controls.find_elem(&id)?;
+        let is_switch = element.info().ok()?.get_type() == ElemType::Boolean;
+        is_switch.then_some(element)
+    }
+}
+
+fn set_all(switch: &Elem<'_>) -> alsa::Result<()> {
+    let mut value = switch.read()?;
+    for channel in 0..switch.info()?.get_count() {
+        // It is a switch, and has that channel.
+        let _ = value.set_boolean(channel, true);
+    }
+    switch.write(&value)?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,5 +224,11 @@ mod tests {
             message.starts_with("the sound card \"hw:31\" has no mixer ("),
             "{message}"
         );
+        let switch = MixerSwitch {
+            card: "hw:31".into(),
+            control: "Left Output Mixer PCM Playback Switch".into(),
+        };
+        let error = switch.set_on().unwrap_err();
+        assert!(matches!(error, MixerError::Card { .. }), "{error}");
     }
 }

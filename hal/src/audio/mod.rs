@@ -18,7 +18,7 @@ mod wav;
 
 pub use error::{AudioError, Direction};
 pub use manual::{ManualAudio, ManualTape};
-pub use mixer::{MixerControl, MixerError};
+pub use mixer::{MixerControl, MixerError, MixerSwitch};
 pub use spec::{CaptureSpec, DuplexSpec, PlaybackSpec, open};
 pub use virtual_audio::{CaptureSource, PlaybackSink, VirtualAudio};
 

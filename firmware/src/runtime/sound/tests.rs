@@ -264,7 +264,7 @@ async fn each_path_has_its_element_and_the_ring_none_of_the_ears() {
         Ok(())
     };
     let elements = PATHS.map(|path| PathLevels::of(path_of(&board, path)));
-    sound.levels = Levels::set_by(set, elements, wake);
+    sound.levels = Levels::set_by(set, |_| Ok(()), elements, wake);
     let mut step = |act: &dyn Fn(&mut Sound), expected: &[&str]| {
         act(&mut sound);
         for expected in expected {
@@ -292,6 +292,47 @@ async fn each_path_has_its_element_and_the_ring_none_of_the_ears() {
     step(&|s| s.send(Ring(false)), &["Headphone 0", "Speaker 60"]);
     drop(sound);
     assert!(written.recv().is_err(), "nothing else is written");
+}
+
+/// Switched on at the start only, a codec that was lost and is back is silent.
+#[tokio::test(start_paused = true)]
+async fn the_cards_switches_are_set_on_again_when_it_is_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut sound, mut woken) = sound(dir.path());
+    let board = Board::builtin("rpi-4b").unwrap();
+    let elements = PATHS.map(|path| PathLevels::of(path_of(&board, path)));
+    let (card, written) = std::sync::mpsc::channel();
+    let switch_on = move |switch: &offhook_hal::audio::MixerSwitch| {
+        let _ = card.send(switch.control.to_string());
+        Ok(())
+    };
+    sound.levels = Levels::set_by(|_, _| Ok(()), switch_on, elements, sound.wake.clone());
+    let all_are_set = || {
+        for expected in &board.audio.handset.switches {
+            let next = written.recv_timeout(Duration::from_secs(10));
+            assert_eq!(next.as_ref(), Ok(expected));
+        }
+        assert!(written.try_recv().is_err(), "once each");
+    };
+    sound.open();
+    passed_over(&mut woken).await;
+    let (ear, tape) = ManualAudio::new();
+    let opened = SoundEvent::Opened(AudioPath::Handset, Ok(Box::new(ear)));
+    assert!(matches!(sound.handle(opened), Outcome::Running));
+    all_are_set();
+    tape.unplug(AudioError::Lost {
+        device: "hw:1".into(),
+        direction: Direction::Playback,
+        what: "playing",
+        errno: 19,
+    });
+    let Some(Wake::Sound(ended @ SoundEvent::Ended(_))) = woken.recv().await else {
+        panic!("nobody notices");
+    };
+    assert!(matches!(sound.handle(ended), Outcome::Trouble(_)));
+    settled(&mut sound, &mut woken).await;
+    all_are_set();
+    sound.stop();
 }
 
 fn busy(path: AudioPath) -> SoundEvent {
