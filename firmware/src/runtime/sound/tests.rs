@@ -172,11 +172,17 @@ async fn has_sidetone(here: AudioPath, then: AudioPath) -> bool {
     sound.send(AudioCommand::Listen(true));
     sound.switch(then);
     let loud = |n: i16| if n / 24 % 2 == 0 { 8000 } else { -8000 };
+    let periods = async |sound: &Sound, many: u64| {
+        let before = sound.counters().periods;
+        while sound.counters().periods < before + many {
+            tokio::task::yield_now().await;
+        }
+    };
+    // Until what the path before had has faded.
+    periods(&sound, 5).await;
+    tape.take_played();
     tape.feed(&(0..24_000).map(loud).collect::<Vec<i16>>());
-    let before = sound.counters().periods;
-    while sound.counters().periods < before + 40 {
-        tokio::task::yield_now().await;
-    }
+    periods(&sound, 40).await;
     let played = tape.take_played();
     sound.stop();
     played.iter().any(|sample| sample.unsigned_abs() > 100)
