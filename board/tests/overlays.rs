@@ -124,6 +124,10 @@ impl Tree {
             assert_eq!(self.text(&pins, "pins"), "gpio18 gpio19 gpio20 gpio21");
         } else {
             assert_eq!(self.numbers(&pins, "brcm,pins"), [18, 19, 20, 21]);
+            // Without its channels there is no card: a Pi 4's own tree in Debian's kernel names none.
+            assert_eq!(self.text(&i2s, "dma-names"), "tx rx");
+            let dma = self.numbers("/soc/dma-controller@7e007000", "phandle")[0];
+            assert_eq!(self.numbers(&i2s, "dmas"), [dma, 2, dma, 3]);
         }
         let clock = self.numbers("/offhook-mclk", "clock-frequency");
         assert_eq!(clock, [12_288_000]);

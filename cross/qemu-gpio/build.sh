@@ -53,5 +53,8 @@ add_rig() {
     need_module
     install -m 644 -D "$module" "$tree/usr/lib/modules/$kernel/updates/gpio-keymatrix.ko"
     depmod -b "$tree" "$kernel"
+  else
+    # The keypad, and who works it from outside, are of the other machine.
+    rm "$tree/usr/lib/modules-load.d/offhook-rig.conf" "$tree"/usr/lib/systemd/system/offhook-rig-{pins,ear,mouth}.service
   fi
 }
