@@ -30,7 +30,7 @@ def offhook_boot_script(d):
         "SCRATCH": "%08x" % scratch, "SCRATCH4": "%x" % (scratch + 4),
         "PART_A": "%x" % offhook_partition(d, "root-a")["number"],
         "PART_B": "%x" % offhook_partition(d, "root-b")["number"],
-        "DISK": disk, "FDT": "${fdt_addr}", "ARGUMENTS": arguments,
+        "DISK": disk, "ARGUMENTS": arguments,
     }
 
 do_configure[noexec] = "1"
@@ -40,7 +40,6 @@ python do_compile() {
     values = offhook_boot_script(d)
     with open(os.path.join(d.getVar("S"), "cross/boot/boot.cmd")) as f:
         text = f.read()
-    text = text.replace("@INTERFACE@ ${part}", values["DISK"] + " 0:${part}")
     text = re.sub("@([A-Z_0-9]+)@", lambda place: values[place.group(1)], text)
     with open(os.path.join(d.getVar("B"), "boot.cmd"), "w") as f:
         f.write(text)

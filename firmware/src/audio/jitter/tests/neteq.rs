@@ -260,25 +260,32 @@ fn equally_late(
     driver: &Driver,
     [mut ours, mut theirs]: [Figures; 2],
 ) -> [Figures; 2] {
-    let (mut headroom, mut least_ms) = (0.0, 0);
+    let mut least_ms = 0;
     while theirs.delay < ours.delay - EQUAL && least_ms < 200 {
         least_ms += 5;
         theirs = stream.neteq(driver, least_ms);
     }
-    // The delay does not follow in proportion: the longest that is not longer than theirs counts.
-    let mut tried = ours;
+    (_, ours) = as_late_as(theirs.delay, ours, |headroom| stream.ours(headroom));
+    [ours, theirs]
+}
+
+/// The headroom with which our buffer waits `delay_ms`, or as nearly as it can without waiting longer, and what it does
+/// then; `alone`: what it does without. The delay does not follow in proportion.
+fn as_late_as(delay_ms: f64, alone: Figures, ours: impl Fn(usize) -> Figures) -> (usize, Figures) {
+    let mut best = (0, alone);
+    let (mut headroom, mut tried) = (0.0, alone);
     for _ in 0..8 {
-        let short = theirs.delay - tried.delay;
-        if short > -EQUAL && tried.delay > ours.delay {
-            ours = tried;
-        }
+        let short = delay_ms - tried.delay;
         if short.abs() < EQUAL {
             break;
         }
         headroom = f64::max(headroom + short * 48.0 * 0.8, 0.0);
-        tried = stream.ours(headroom as usize);
+        tried = ours(headroom as usize);
+        if tried.delay < delay_ms + EQUAL && tried.delay > best.1.delay {
+            best = (headroom as usize, tried);
+        }
     }
-    [ours, theirs]
+    best
 }
 
 #[test]

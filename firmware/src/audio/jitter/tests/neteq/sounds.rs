@@ -1,6 +1,6 @@
 //! What one hears of the same packets through our buffer and through NetEQ, for `tests/audio/quality` to judge.
 
-use super::{Driver, EQUAL, Figures, PACKET_MS, PHASES, Stream};
+use super::{Driver, Figures, PACKET_MS, PHASES, Stream, as_late_as};
 use crate::audio::tests::network::Network;
 use crate::audio::tests::report::write_wav;
 use crate::audio::tests::speech::{align, speech};
@@ -76,7 +76,9 @@ fn what_is_heard_of_the_same_packets_is_written() {
             let (ours, heard) = stream.ours_at(0, phase_us);
             write("ours", &case, &heard);
 
-            let (later, heard) = stream.as_late_as(neteq.delay, ours, phase_us);
+            let ours_with = |headroom| stream.ours_at(headroom, phase_us);
+            let (headroom, _) = as_late_as(neteq.delay, ours, |headroom| ours_with(headroom).0);
+            let (later, heard) = ours_with(headroom);
             write("later", &case, &heard);
 
             let share = 1.0 / (SEEDS.end - SEEDS.start) as f64;
@@ -92,26 +94,5 @@ fn what_is_heard_of_the_same_packets_is_written() {
             means[1].row(),
             means[2].row(),
         );
-    }
-}
-
-impl Stream {
-    /// What our buffer does, and what is heard, with the headroom that makes it wait as long as another does, but no
-    /// longer.
-    fn as_late_as(&self, delay_ms: f64, alone: Figures, phase_us: u64) -> (Figures, Vec<f32>) {
-        let mut best = (0, alone);
-        let (mut headroom, mut tried) = (0.0, alone);
-        for _ in 0..8 {
-            let short = delay_ms - tried.delay;
-            if short.abs() < EQUAL {
-                break;
-            }
-            headroom = f64::max(headroom + short * 48.0 * 0.8, 0.0);
-            tried = self.ours_at(headroom as usize, phase_us).0;
-            if tried.delay < delay_ms + EQUAL && tried.delay > best.1.delay {
-                best = (headroom as usize, tried);
-            }
-        }
-        self.ours_at(best.0, phase_us)
     }
 }
