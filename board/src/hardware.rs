@@ -59,6 +59,7 @@ impl Board {
                 data_command_line: spi.data_command_line,
                 reset_line: spi.reset_line,
                 backlight_line: spi.backlight_line,
+                offset: spi.offset_px.into(),
             },
         };
         Some(ScreenSpec {

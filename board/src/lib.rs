@@ -286,6 +286,8 @@ pub struct Spi {
     pub reset_line: Option<Line>,
     /// The backlight's line, if wired.
     pub backlight_line: Option<Line>,
+    /// Where in the controller's memory, of 240 x 320 upright, the glass begins: columns and rows. The size fits behind it.
+    pub offset_px: [u32; 2],
 }
 
 /// The ways sound can take.

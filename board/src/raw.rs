@@ -158,6 +158,7 @@ pub(crate) struct Display {
     pub(crate) data_command_line: Option<Spanned<u32>>,
     pub(crate) reset_line: Option<Spanned<u32>>,
     pub(crate) backlight_line: Option<Spanned<u32>>,
+    pub(crate) offset_px: Option<[Spanned<u32>; 2]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

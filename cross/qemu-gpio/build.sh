@@ -54,7 +54,8 @@ add_rig() {
     install -m 644 -D "$module" "$tree/usr/lib/modules/$kernel/updates/gpio-keymatrix.ko"
     depmod -b "$tree" "$kernel"
   else
-    # The keypad, and who works it from outside, are of the other machine.
-    rm "$tree/usr/lib/modules-load.d/offhook-rig.conf" "$tree"/usr/lib/systemd/system/offhook-rig-{pins,ear,mouth}.service
+    # The keypad, and who works the machine from outside, are of the other one. What this one does is said on its console.
+    rm "$tree/usr/lib/modules-load.d/offhook-rig.conf" "$tree"/usr/lib/systemd/system/offhook-rig-*
+    cp -R --no-preserve=ownership "$here/qemu-gpio/raspi3b/." "$tree/"
   fi
 }

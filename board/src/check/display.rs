@@ -29,6 +29,12 @@ impl Check<'_> {
             raw.controller,
             raw::Controller::Ssd1306 | raw::Controller::Sh1106
         );
+        let width_px = self
+            .source
+            .number("display.width_px", &raw.width_px, 1..=MAX_WIDTH_PX)?;
+        let height_px =
+            self.source
+                .number("display.height_px", &raw.height_px, 1..=MAX_HEIGHT_PX)?;
         if !spi {
             self.source
                 .unwanted("display.clock_hz", name, raw.clock_hz.as_ref())?;
@@ -41,6 +47,8 @@ impl Check<'_> {
                 .unwanted("display.reset_line", name, raw.reset_line.as_ref())?;
             self.source
                 .unwanted("display.backlight_line", name, raw.backlight_line.as_ref())?;
+            let offset = raw.offset_px.as_ref().map(|[column, _]| column);
+            self.source.unwanted("display.offset_px", name, offset)?;
         }
         if !i2c {
             self.source
@@ -54,14 +62,11 @@ impl Check<'_> {
             }
             raw::Controller::Ssd1306 => Controller::Ssd1306(self.i2c(uses, &at, name, &raw)?),
             raw::Controller::Sh1106 => Controller::Sh1106(self.i2c(uses, &at, name, &raw)?),
-            raw::Controller::St7789 => Controller::St7789(self.spi(uses, &at, name, &raw)?),
+            raw::Controller::St7789 => Controller::St7789(Spi {
+                offset_px: self.offset(&raw, width_px, height_px)?,
+                ..self.spi(uses, &at, name, &raw)?
+            }),
         };
-        let width_px = self
-            .source
-            .number("display.width_px", &raw.width_px, 1..=MAX_WIDTH_PX)?;
-        let height_px =
-            self.source
-                .number("display.height_px", &raw.height_px, 1..=MAX_HEIGHT_PX)?;
         let sizes: &[(u32, u32)] = match raw.controller {
             raw::Controller::Ssd1306 => &SSD1306_SIZES,
             raw::Controller::Sh1106 => &SH1106_SIZES,
@@ -174,6 +179,22 @@ impl Check<'_> {
             data_command_line: uses.take(self.source, data, "the display's data/command".into())?,
             reset_line,
             backlight_line,
+            offset_px: [0; 2],
         })
+    }
+
+    /// Where the glass begins in an ST7789's memory; what is wider than high lies in it on its side.
+    fn offset(&self, raw: &raw::Display, width: u32, height: u32) -> Result<[u32; 2], BoardError> {
+        let Some([column, row]) = &raw.offset_px else {
+            return Ok([0; 2]);
+        };
+        let [columns, rows] = [width.min(height), width.max(height)];
+        let most = |memory: u32, shown: u32| 0..=memory.saturating_sub(shown);
+        Ok([
+            self.source
+                .number("display.offset_px", column, most(240, columns))?,
+            self.source
+                .number("display.offset_px", row, most(320, rows))?,
+        ])
     }
 }

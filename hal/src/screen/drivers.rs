@@ -41,6 +41,7 @@ pub(super) fn open<'a>(
             data_command_line,
             reset_line,
             backlight_line,
+            offset,
         } => {
             let name = format!("/dev/spidev{bus}.{select}");
             let spi = Spi::new(spi_bus(*bus)?, spi_select(*select)?, *clock_hz, Mode::Mode0)
@@ -56,7 +57,7 @@ pub(super) fn open<'a>(
                 reset: reset_line.map(|reset| line(reset, true)).transpose()?,
                 backlight: backlight_line.map(|light| line(light, true)).transpose()?,
             };
-            st7789(spec.size, wires, name, scratch, &mut Sleep)
+            st7789(spec.size, *offset, wires, name, scratch, &mut Sleep)
         }
     }
 }
@@ -114,6 +115,7 @@ struct St7789Wires<S, P> {
 
 fn st7789<'a, S, P>(
     size: Size,
+    offset: (u32, u32),
     wires: St7789Wires<S, P>,
     name: String,
     scratch: &'a mut [u8],
@@ -138,6 +140,7 @@ where
     };
     let builder = Builder::new(ST7789, interface)
         .display_size(width as u16, height as u16)
+        .display_offset(offset.0 as u16, offset.1 as u16)
         .orientation(Orientation::new().rotate(rotation))
         // The panels sold with this controller show inverted colours otherwise.
         .invert_colors(ColorInversion::Inverted);

@@ -64,6 +64,8 @@ pub enum ScreenController {
         reset_line: Option<u32>,
         /// Lights it, if wired.
         backlight_line: Option<u32>,
+        /// Where in its memory, which is upright, the glass begins: columns and rows, in pixels.
+        offset: (u32, u32),
     },
 }
 

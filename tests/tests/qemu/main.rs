@@ -5,6 +5,7 @@
 //! counts instructions.
 
 mod figures;
+mod raspberry;
 
 use figures::READY_AFTER;
 use offhook_cloudsim::gateway::LegReport;
@@ -61,6 +62,7 @@ async fn a_phone_that_is_updated() {
     bench.survives_a_power_cut().await;
     bench.updates().await;
     bench.returns_from_a_broken_update().await;
+    bench.works_without_state().await;
     bench.kept_the_protocol();
 }
 
@@ -360,6 +362,9 @@ impl Bench {
         let url = emulated::serve(update).await;
         self.machine.update(&url).await;
         self.machine.booted().await;
+        step("the power cut while the new system is on trial");
+        self.machine.cut_power();
+        self.machine.booted().await;
         self.system("B", "done").await;
         let kept = self.machine.must("do fw_printenv").await;
         assert!(
@@ -376,6 +381,38 @@ impl Bench {
         // Three attempts later.
         self.machine.booted().await;
         self.system("B", "undone").await;
+    }
+
+    /// The state partition has become another system's: it is left as it is, and the phone does all that it can without.
+    async fn works_without_state(&mut self) {
+        step("the state partition taken by another system");
+        // As long as nothing is written back, nothing brings it back either.
+        let encrypted = "do sync; state=$(realpath /dev/disk/by-partlabel/state); \
+                         head -c 1048576 /dev/zero >$state; printf 'LUKS\\272\\276\\000\\001' >$state; sync -d $state";
+        self.machine.must(encrypted).await;
+        // And of the boot loader's variables one copy, as if the power had gone while it was written.
+        let torn = "do head -c 16384 /dev/zero >/dev/disk/by-partlabel/env; sync -d /dev/disk/by-partlabel/env";
+        self.machine.must(torn).await;
+        self.machine.cut_power();
+        self.machine.booted().await;
+        let running = self.machine.must("do cat /proc/cmdline").await;
+        assert!(running.contains("rauc.slot=B "), "{running}");
+        // What its boot partition provisions is enough to reach the cloud.
+        self.machine.ready().await;
+        self.machine
+            .status("missing its state", |status| {
+                let notice = status["notice"].as_str();
+                notice.is_some_and(|notice| notice.contains("Nothing is kept"))
+            })
+            .await;
+        // Without the time no certificate is believed for ever.
+        let time = "do systemctl is-active systemd-timesyncd";
+        assert_eq!(self.machine.must(time).await.trim(), "active");
+        let kept = "do head -c 4 /dev/disk/by-partlabel/state; echo";
+        assert_eq!(self.machine.must(kept).await.trim(), "LUKS");
+        self.machine.lift().await;
+        self.machine.hears(&DIAL_TONE).await;
+        self.machine.rest().await;
     }
 
     /// Waits until the phone runs from this slot, is ready, and says so of its update.

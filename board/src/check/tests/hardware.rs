@@ -30,6 +30,28 @@ fn an_st7789_display_is_wired_by_spi() {
         (14, Some(15), None)
     );
     assert!(board.screen().is_some());
+    assert_eq!(spi.offset_px, [0, 0]);
+    // A small glass, upright at column 52 and row 40 of the controller's memory.
+    let size = "width_px = 320\nheight_px = 240\n";
+    let small = |offset: &str| {
+        let small = format!("width_px = 240\nheight_px = 135\noffset_px = {offset}\n");
+        Board::parse(&text.replace(size, &small), "b")
+    };
+    let Controller::St7789(spi) = small("[52, 40]").unwrap().display.controller else {
+        panic!("no ST7789")
+    };
+    assert_eq!(spi.offset_px, [52, 40]);
+    for (offset, expected) in [
+        ("[106, 40]", "display.offset_px is 106; allowed: 0 to 105"),
+        ("[52, 81]", "display.offset_px is 81; allowed: 0 to 80"),
+        (
+            "[52]",
+            "b:44: invalid length 1, expected an array of length 2",
+        ),
+    ] {
+        let error = small(offset).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
     let twice = text.replace("reset_line = 15", "reset_line = 14");
     let error = Board::parse(&twice, "b").unwrap_err().to_string();
     assert!(error.contains("GPIO line 14 is used twice: by the display's data/command here, and by the display's reset"), "{error}");

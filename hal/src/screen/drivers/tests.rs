@@ -329,6 +329,17 @@ impl Glass {
         scratch: &'a mut [u8],
         paused: &mut Paused,
     ) -> Result<Box<dyn Display + 'a>, DisplayError> {
+        self.open_at((0, 0), size, has_reset, scratch, paused)
+    }
+
+    fn open_at<'a>(
+        &self,
+        offset: (u32, u32),
+        size: Size,
+        has_reset: bool,
+        scratch: &'a mut [u8],
+        paused: &mut Paused,
+    ) -> Result<Box<dyn Display + 'a>, DisplayError> {
         let (is_data, resets) = (Arc::clone(&self.is_data), Arc::clone(&self.resets));
         let reset = Pin(Box::new(move |high| resets.lock().unwrap().push(high)));
         let wires = St7789Wires {
@@ -337,7 +348,8 @@ impl Glass {
             reset: has_reset.then_some(reset),
             backlight: None,
         };
-        st7789(size, wires, "/dev/spidev0.0".into(), scratch, paused)
+        let name = "/dev/spidev0.0".into();
+        st7789(size, offset, wires, name, scratch, paused)
     }
 
     /// Each command with its data, as one.
@@ -418,6 +430,26 @@ fn an_st7789_is_set_up_either_way_round_and_shows_what_was_drawn() {
             .map(|(_, data)| data.len() / 2)
             .sum();
         assert_eq!(pixels, 1);
+    }
+}
+
+/// Without the offset the picture of a small glass is beside it. That of 135 x 240 begins at column 52 and row 40 of the
+/// controller's memory; turned, at column 40 and row 240 - 135 - 52 = 53, as its maker has it.
+#[test]
+fn an_st7789_with_a_small_glass_is_drawn_where_the_glass_is() {
+    let (glass, mut scratch, mut paused) = (Glass::default(), [0; 4096], Paused::default());
+    let size = Size::new(240, 135);
+    let mut display = glass
+        .open_at((52, 40), size, false, &mut scratch, &mut paused)
+        .unwrap();
+    glass.commands();
+    let frame = known(size);
+    display.show(&frame).unwrap();
+    let memory = drawn(&glass.commands(), Size::new(320, 240));
+    for (index, pixel) in frame.pixels().enumerate() {
+        let (x, y) = (index % 240, index / 240);
+        let at = (y + 53) * 320 + x + 40;
+        assert_eq!(memory[at], pixel.into_storage(), "{x}, {y}");
     }
 }
 
