@@ -68,9 +68,9 @@ need_cargo_tool() {
 # overlays_of BOARD: the device-tree overlays of a Raspberry Pi's config.txt, a line each. The board's file says which
 # display and which codec are on the header, and whether that is on a chip of its own, as a Raspberry Pi 5's is.
 overlays_of() {
-  local file=$root/board/boards/$1.toml codec=offhook-wm8960
-  ! grep -q '^chip = "pinctrl-rp1"' "$file" || codec=offhook-wm8960-rpi5
+  local file=$root/board/boards/$1.toml chip=""
+  ! grep -q '^chip = "pinctrl-rp1"' "$file" || chip=-rpi5
   ! grep -q '^bus_device = "/dev/i2c-' "$file" || echo offhook-i2c-display
-  ! grep -q '^bus_device = "/dev/spidev' "$file" || echo offhook-spi-display
-  ! grep -q '^sound = "wm8960"' "$file" || echo $codec
+  ! grep -q '^bus_device = "/dev/spidev' "$file" || echo offhook-spi-display$chip
+  ! grep -q '^sound = "wm8960"' "$file" || echo offhook-wm8960$chip
 }

@@ -191,8 +191,26 @@ fn a_boards_overlays_apply_and_give_it_its_display_and_codec() {
 #[test]
 fn the_spi_display_gets_its_device_on_every_board() {
     for is_pi_5 in [false, true] {
-        let tree = Tree::new(is_pi_5, &["offhook-spi-display"]);
+        let overlay = if is_pi_5 {
+            "offhook-spi-display-rpi5"
+        } else {
+            "offhook-spi-display"
+        };
+        let tree = Tree::new(is_pi_5, &[overlay]);
         let spi = tree.bus("spi@7e204000", "spi@50000");
+        if !is_pi_5 {
+            // Debian's trees give the bus no pins: the display would stay dark.
+            let gpio = "/soc/gpio@7e200000";
+            let [data, select] =
+                ["spi", "spi-cs"].map(|pins| format!("{gpio}/offhook-{pins}-pins"));
+            assert_eq!(tree.numbers(&data, "brcm,pins"), [9, 10, 11]);
+            assert_eq!(tree.numbers(&select, "brcm,pins"), [8, 7]);
+            let phandle = |node: &str| tree.numbers(node, "phandle")[0];
+            let pins = [phandle(&data), phandle(&select)];
+            assert_eq!(tree.numbers(&spi, "pinctrl-0"), pins);
+            let gpio = phandle(gpio);
+            assert_eq!(tree.numbers(&spi, "cs-gpios"), [gpio, 8, 1, gpio, 7, 1]);
+        }
         assert_eq!(tree.text(&spi, "status"), "okay");
         let device = format!("{spi}/offhook-display@0");
         assert_eq!(tree.text(&device, "compatible"), "rohm,dh2228fv");

@@ -55,7 +55,7 @@ add_rig() {
     depmod -b "$tree" "$kernel"
   else
     # The keypad, and who works the machine from outside, are of the other one. What this one does is said on its console.
-    rm "$tree/usr/lib/modules-load.d/offhook-rig.conf" "$tree"/usr/lib/systemd/system/offhook-rig-*
+    rm "$tree"/usr/lib/systemd/system/offhook-rig-*
     cp -R --no-preserve=ownership "$here/qemu-gpio/raspi3b/." "$tree/"
   fi
 }

@@ -11,14 +11,17 @@ use tokio::time::timeout;
 /// How long it may take until all is said; an emulated card is erased in minutes.
 const PATIENCE: Duration = Duration::from_mins(15);
 
-/// From U-Boot to the phone, and what `offhook check` finds there as root: the board, and the registers by rppal.
-const SAID: [&str; 6] = [
+/// From U-Boot to a phone that has proved itself; and what `offhook check` finds there as root: the board, the registers by
+/// rppal, sound by the kernel's loopback.
+const SAID: [&str; 8] = [
     "offhook: order A, A 2, B 3, slot A",
     "Mounted state.mount",
-    "Started offhook.service",
     "qemu-raspi3b: the Raspberry Pi 3 that QEMU emulates",
     "rppal, /dev/gpiochip",
-    "Finished offhook-rig-check.service",
+    "ok    sound, handset",
+    "Started offhook.service",
+    "Offhook is running",
+    "this system is marked good",
 ];
 
 #[tokio::test]
