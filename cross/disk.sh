@@ -211,11 +211,12 @@ add_pi_firmware() {
   local trees=$out/device-trees tree overlay
   make_overlays "$2/overlays"
   make_pi_config >"$2/config.txt"
-  # The Pi's firmware says nothing of one that does not apply.
-  for overlay in $(sed -n 's/^dtoverlay=//p' "$2/config.txt"); do
+  # The Pi's firmware says nothing of one that does not apply. Debian's kernel has no tree of a Raspberry Pi 5's header.
+  for overlay in "$2"/overlays/*.dtbo; do
+    [[ $overlay != *-rpi5.dtbo ]] || continue
     for tree in "$trees"/*.dtb; do
-      fdtoverlay -i "$tree" -o "$2/applied.dtb" "$2/overlays/$overlay.dtbo" ||
-        die "the overlay $overlay does not fit $(basename "$tree")"
+      fdtoverlay -i "$tree" -o "$2/applied.dtb" "$overlay" ||
+        die "the overlay $(basename "$overlay") does not fit $(basename "$tree")"
     done
   done
   mcopy -i "$1" "$uboot_file" ::/u-boot.bin
