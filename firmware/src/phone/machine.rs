@@ -197,6 +197,11 @@ impl Phone {
         self.hook
     }
 
+    /// A number is being entered, or is with the cloud: on a speaker or a headset the handset rests meanwhile.
+    pub fn is_dialing(&self) -> bool {
+        matches!(self.activity, Activity::Dialing(_) | Activity::Placing(_))
+    }
+
     /// `GET /audio`: everything is there.
     pub fn audio_settings(&self) -> AudioSettings {
         let (volume, ring) = self.volumes.settings();

@@ -225,6 +225,11 @@ impl Runtime {
         };
         match verdict {
             Verdict::None => {}
+            Verdict::Waiting(trial) => {
+                let version = trial.version;
+                tracing::info!(version, "the update still waits for an idle moment");
+                self.updater.say(UpdateState::Waiting { version });
+            }
             Verdict::OnTrial(trial) => {
                 let version = trial.version;
                 tracing::info!(version, "this is a new system, which has to prove itself");
@@ -246,7 +251,7 @@ impl Runtime {
                 tracing::warn!(version = trial.version, "an update was interrupted");
                 self.updater.say(UpdateState::Failed {
                     message:
-                        "the device was restarted before the update was installed; start it again"
+                        "the phone was restarted before the update was installed; start it again"
                             .into(),
                     short: "It broke off, try again",
                 });
@@ -292,6 +297,7 @@ impl Runtime {
         }
         let facts = Facts {
             is_in_use: self.softphone.calls().next().is_some()
+                || self.phone.is_dialing()
                 || self.phone.hook() != HookState::Resting,
             is_connected: self.connected,
             self_test: !self.phone.is_in_trouble(NoticeArea::Keys)

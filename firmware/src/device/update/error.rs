@@ -17,12 +17,9 @@ pub enum UpdateError {
     /// One at a time.
     #[error("an update is on its way already; GET /api/v1/update tells how far it is")]
     Busy,
-    /// Not a web address.
-    #[error("\"{given}\" is no address of an update: it must begin with https:// or http://")]
-    Address {
-        /// What was given.
-        given: String,
-    },
+    /// Not a web address. It is not quoted: it may hold a key, and this goes into the log.
+    #[error("this is no address of an update: it must begin with https:// or http://")]
+    Address,
     /// The server does not give it.
     #[error("the update cannot be fetched: {detail}; check the address and try again")]
     Unreachable {
@@ -93,7 +90,7 @@ impl UpdateError {
         match self {
             Self::NotSupported { .. } => "No second system here",
             Self::Busy => "One is on its way",
-            Self::Address { .. } | Self::Unreachable { .. } => "It cannot be fetched",
+            Self::Address | Self::Unreachable { .. } => "It cannot be fetched",
             Self::Broken { .. } => "It broke off, try again",
             Self::NoSpace { .. } => "Not enough space",
             Self::State { .. } => "Nothing can be kept",

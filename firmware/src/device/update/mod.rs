@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
-use trial::{Record, Trial, Verdict};
+use trial::{Record, Trial, Verdict, this_boot};
 
 /// A server that does not take the connection for so long is not there.
 const CONNECT: Duration = Duration::from_secs(30);
@@ -167,8 +167,12 @@ impl Updater {
     /// What this start of the phone means; an update that came to nothing is forgotten.
     pub async fn verdict(&self) -> Result<Verdict, UpdateError> {
         let systems = self.rauc.status().await?;
-        let verdict = Verdict::of(self.record.trial(), &systems.booted);
-        if matches!(verdict, Verdict::Undone(_) | Verdict::Interrupted(_)) {
+        let boot = this_boot();
+        let verdict = Verdict::of(self.record.trial(), &systems.booted, &boot);
+        if let Verdict::Undone(trial) | Verdict::Interrupted(trial) = &verdict
+            // RAUC goes on without the phone that asked for it: what it has installed would be taken for a known system.
+            && !trial.is_of(&boot)
+        {
             self.forget_trial();
         }
         Ok(verdict)
@@ -191,9 +195,7 @@ impl Updater {
 
     async fn fetch(&self, url: &str) -> Result<(), UpdateError> {
         if !["http://", "https://"].iter().any(|s| url.starts_with(s)) {
-            return Err(UpdateError::Address {
-                given: url.chars().take(200).collect(),
-            });
+            return Err(UpdateError::Address);
         }
         let unreachable = |error: &reqwest::Error| UpdateError::Unreachable {
             detail: causes(error),
@@ -244,6 +246,7 @@ impl Updater {
             from: systems.booted.clone(),
             version: version.to_owned(),
             is_installed,
+            boot: this_boot(),
         };
         let unkept = |error: std::io::Error| UpdateError::State {
             folder: self.folder.clone(),

@@ -18,6 +18,21 @@ pub struct Trial {
     pub version: String,
     /// It was installed whole.
     pub is_installed: bool,
+    /// The boot it was installed in ([`this_boot`]).
+    pub boot: String,
+}
+
+impl Trial {
+    /// The device has not been restarted since, only the phone.
+    pub fn is_of(&self, boot: &str) -> bool {
+        !boot.is_empty() && self.boot == boot
+    }
+}
+
+/// What tells this boot of the device from others (proc(5), `boot_id`); empty where that cannot be read.
+pub fn this_boot() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    id.unwrap_or_default().trim().to_owned()
 }
 
 /// What a start of the phone means for an update.
@@ -25,20 +40,23 @@ pub struct Trial {
 pub enum Verdict {
     /// There is none.
     None,
+    /// It is installed, and the device is still to be restarted.
+    Waiting(Trial),
     /// This is the new system: it has to prove itself.
     OnTrial(Trial),
     /// The new system was given up.
     Undone(Trial),
-    /// The power went before it was installed.
+    /// The power went, or the phone did, before it was installed.
     Interrupted(Trial),
 }
 
 impl Verdict {
-    /// The phone has started from slot `booted`.
-    pub fn of(trial: Option<Trial>, booted: &str) -> Self {
+    /// The phone has started from slot `booted`, in the boot `boot`.
+    pub fn of(trial: Option<Trial>, booted: &str, boot: &str) -> Self {
         match trial {
             None => Self::None,
             Some(trial) if trial.from != booted => Self::OnTrial(trial),
+            Some(trial) if trial.is_installed && trial.is_of(boot) => Self::Waiting(trial),
             Some(trial) if trial.is_installed => Self::Undone(trial),
             Some(trial) => Self::Interrupted(trial),
         }
@@ -92,17 +110,48 @@ mod tests {
             from: "A".into(),
             version: "2".into(),
             is_installed,
+            boot: "first".into(),
         };
-        for (kept, booted, expected) in [
-            (None, "A", Verdict::None),
-            (Some(trial(true)), "B", Verdict::OnTrial(trial(true))),
+        for (kept, booted, boot, expected) in [
+            (None, "A", "next", Verdict::None),
+            (
+                Some(trial(true)),
+                "B",
+                "next",
+                Verdict::OnTrial(trial(true)),
+            ),
             // The power went between the boot loader's variable and ours.
-            (Some(trial(false)), "B", Verdict::OnTrial(trial(false))),
-            (Some(trial(true)), "A", Verdict::Undone(trial(true))),
-            (Some(trial(false)), "A", Verdict::Interrupted(trial(false))),
+            (
+                Some(trial(false)),
+                "B",
+                "next",
+                Verdict::OnTrial(trial(false)),
+            ),
+            (Some(trial(true)), "A", "next", Verdict::Undone(trial(true))),
+            (
+                Some(trial(false)),
+                "A",
+                "next",
+                Verdict::Interrupted(trial(false)),
+            ),
+            // Only the phone was restarted.
+            (
+                Some(trial(true)),
+                "A",
+                "first",
+                Verdict::Waiting(trial(true)),
+            ),
+            (
+                Some(trial(false)),
+                "A",
+                "first",
+                Verdict::Interrupted(trial(false)),
+            ),
         ] {
-            assert_eq!(Verdict::of(kept, booted), expected);
+            assert_eq!(Verdict::of(kept, booted, boot), expected);
         }
+        // A record of an older version, where no boot is known.
+        assert!(!Trial::default().is_of(""));
     }
 
     #[test]
