@@ -7,6 +7,7 @@ mod alive;
 mod clock;
 mod front;
 mod levels;
+mod network;
 mod notices;
 mod peers;
 mod requests;
@@ -16,6 +17,7 @@ mod start;
 mod state;
 mod status;
 mod update;
+mod waits;
 
 pub use start::{RuntimeError, cloud_config, login_config, sound_specs, token_source};
 
@@ -131,9 +133,11 @@ pub struct Runtime {
     identity: Option<Identity>,
     account: account::Account,
     connected: bool,
+    /// It has been, since the start.
+    was_connected: bool,
     life: alive::Life,
     updater: Updater,
-    waits: update::Waits,
+    waits: waits::Waits,
     /// Which session the microphone belongs to; its stream may not be there yet.
     talking: Option<SessionId>,
     /// Commands of the local API that wait for their outcome.
@@ -207,9 +211,10 @@ impl Runtime {
             identity: None,
             account: account::Account::default(),
             connected: false,
+            was_connected: false,
             life: alive::Life::new(),
             updater,
-            waits: update::Waits::default(),
+            waits: waits::Waits::default(),
             talking: None,
             asked: HashMap::new(),
             next_command: FIRST_API_COMMAND,
@@ -246,6 +251,7 @@ impl Runtime {
             if !self.handle(wake) {
                 break;
             }
+            self.updater.note(self.abilities());
         }
         self.stop().await;
     }
@@ -328,6 +334,7 @@ impl Runtime {
             CloudEvent::Connected { reconnect, .. } => {
                 tracing::info!(reconnect, "streaming is up");
                 self.connected = true;
+                self.was_connected = true;
                 self.notice_over(phone::NoticeArea::Cloud);
             }
             CloudEvent::Disconnected {
@@ -342,7 +349,7 @@ impl Runtime {
                 tracing::error!(%error, ?retry_in, "the cloud cannot be used");
                 self.connected = false;
                 let clock = std::time::SystemTime::now();
-                self.notice(notices::of_cloud(error, clock, update::has_network()));
+                self.notice(notices::of_cloud(error, clock, network::has_network()));
             }
             CloudEvent::IceServers(ice) => {
                 self.ice.clone_from(ice);

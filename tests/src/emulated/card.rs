@@ -68,21 +68,62 @@ async fn run(command: &mut Command) {
     assert!(status.success(), "{command:?}: {status}");
 }
 
-/// A signed update with the image's own system, or with one that cannot start.
-pub async fn bundle(dir: &Path, is_broken: bool) -> PathBuf {
+/// What is wrong with the system of an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing: it is the image's own.
+    None,
+    /// It is mounted and started, and that is the end of it.
+    Hangs,
+    /// It runs, and its phone never does. It is judged after half a minute, not after a quarter of an hour.
+    NoPhone,
+}
+
+impl Fault {
+    /// For debugfs(8); `dir` has the files.
+    fn commands(self, dir: &Path) -> Option<String> {
+        let file = |name: &str, text: &str| {
+            let path = dir.join(name);
+            std::fs::write(&path, text).expect("a file");
+            path.display().to_string()
+        };
+        match self {
+            Self::None => None,
+            Self::Hangs => {
+                let hangs = file("hangs", "#!/bin/sh\nwhile :; do sleep 60; done\n");
+                Some(format!(
+                    "rm /usr/lib/systemd/systemd\nwrite {hangs} /usr/lib/systemd/systemd\n\
+                     set_inode_field /usr/lib/systemd/systemd mode 0100755\n"
+                ))
+            }
+            Self::NoPhone => {
+                let soon = file("soon", "[Timer]\nOnBootSec=\nOnBootSec=30s\n");
+                let units = "/usr/lib/systemd/system/offhook-judge.timer.d";
+                Some(format!(
+                    "rm /usr/bin/offhook\nsymlink /usr/bin/offhook false\n\
+                     mkdir {units}\nwrite {soon} {units}/soon.conf\n"
+                ))
+            }
+        }
+    }
+}
+
+/// A signed update with the image's own system, or with one that is no good.
+pub async fn bundle(dir: &Path, fault: Fault) -> PathBuf {
     let root = dir.join("root.ext4");
     run(Command::new("cp")
         .arg("--sparse=always")
         .args([&images().join("root.ext4"), &root]))
     .await;
-    if is_broken {
-        let remove = "rm /usr/lib/systemd/systemd";
+    if let Some(commands) = fault.commands(dir) {
+        let file = dir.join("commands");
+        std::fs::write(&file, commands).expect("a file");
         run(Command::new("debugfs")
-            .args(["-w", "-R", remove])
-            .arg(&root))
+            .args(["-w", "-f"])
+            .args([&file, &root]))
         .await;
     }
-    let out = dir.join(format!("broken-{is_broken}.raucb"));
+    let out = dir.join(format!("{fault:?}.raucb"));
     run(Command::new(repository().join("cross/bundle"))
         .arg("qemu-virt")
         .args([&out, &root])

@@ -9,7 +9,7 @@ mod pins;
 mod power;
 mod sound;
 
-pub use card::{bundle, damaged, repository, serve};
+pub use card::{Fault, bundle, damaged, repository, serve};
 pub use machine::{Machine, PATIENCE};
 pub use page::Page;
 pub use pins::{LABELS, bits};

@@ -13,6 +13,8 @@ const WATCHED_S: u64 = 10;
 /// holds the debounce time of 5 ms.
 const READY: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_millis(15);
+/// How soon a phone that was killed takes calls again.
+const BACK: Duration = Duration::from_secs(5);
 /// How often it is looked how soon a key is answered; even, so that its lamp is dark in the end.
 const ANSWERS: usize = 20;
 /// The page's port, 8322, as the kernel writes it.
@@ -95,6 +97,24 @@ impl Bench {
         let mean = answers.iter().sum::<Duration>() / ANSWERS as u32;
         println!("from the contact to the lamp {mean:?} on average, of {answers:?}");
         assert!(mean <= ANSWER, "{mean:?}");
+    }
+
+    /// After it was killed it takes calls again so soon; by the machine's own clock.
+    pub async fn is_back_quickly(&mut self) {
+        let away = self.killed_and_back().await;
+        self.machine.ready().await;
+        let told = self.machine.must(READY_AFTER).await;
+        // What it says last is of its second start.
+        let last = told
+            .lines()
+            .filter_map(|line| line.split_once("after_ms="))
+            .next_back();
+        let ready = last
+            .and_then(|(_, ms)| ms.trim().parse().ok())
+            .map(Duration::from_millis);
+        println!("it runs again after {away:?}, and is ready {ready:?} after its start");
+        let back = away + ready.expect("it was ready");
+        assert!(back < BACK, "{back:?}");
     }
 
     /// From its first start until it was ready for calls. Later lines may be of a connection that came back.

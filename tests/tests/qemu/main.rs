@@ -11,7 +11,7 @@ use figures::READY_AFTER;
 use offhook_cloudsim::gateway::LegReport;
 use offhook_cloudsim::spec::{InboundSpec, SimUser, UserSpec};
 use offhook_cloudsim::{CallReport, CallState, Simulator};
-use offhook_tests::emulated::{self, Clock, FAR_END, Machine, PATIENCE, Page, leg};
+use offhook_tests::emulated::{self, Clock, FAR_END, Fault, Machine, PATIENCE, Page, leg};
 use serde_json::json;
 use std::time::Duration;
 
@@ -22,12 +22,14 @@ const NEAR_END: f32 = 600.0;
 
 /// How many sets of keys are held down: each key and each pair of the 16, seven times and more.
 const SCANS: usize = 1000;
-/// How soon a phone that was killed runs again.
-const BACK: Duration = Duration::from_secs(5);
+/// Numbers that are called, by keys and by transfer, and that calls.
+const DIALED: &str = "1472580369";
+const TRANSFERRED_TO: &str = "5550199";
+const CALLER: &str = "3175550123";
 /// The machine's time, microseconds since its start.
 const NOW: &str = "sed 's/\\([0-9]*\\)[.]\\([0-9]*\\) .*/\\1\\20000/' /proc/uptime";
-/// When the phone was started last, the same.
-const STARTED: &str = "systemctl show offhook -p ExecMainStartTimestampMonotonic --value";
+/// When the phone said last that it runs, the same.
+const STARTED: &str = "systemctl show offhook -p ActiveEnterTimestampMonotonic --value";
 
 struct Bench {
     sim: Simulator,
@@ -45,6 +47,9 @@ async fn a_phone_worked_by_its_pins() {
     bench.survives_its_network().await;
     bench.survives_its_end().await;
     bench.scans_its_keys().await;
+    bench.survives_its_sound_card().await;
+    bench.kept_its_secrets().await;
+    bench.survives_its_card().await;
     bench.kept_the_protocol();
 }
 
@@ -53,6 +58,7 @@ async fn a_phone_by_the_clock_of_its_instructions() {
     let mut bench = Bench::start("clock", Clock::Instructions).await;
     bench.starts_quickly().await;
     bench.answers_quickly().await;
+    bench.is_back_quickly().await;
     bench.kept_the_protocol();
 }
 
@@ -61,7 +67,7 @@ async fn a_phone_that_is_updated() {
     let mut bench = Bench::start("updates", Clock::Host).await;
     bench.survives_a_power_cut().await;
     bench.updates().await;
-    bench.returns_from_a_broken_update().await;
+    bench.returns_from_what_is_no_good().await;
     bench.works_without_state().await;
     bench.kept_the_protocol();
 }
@@ -98,7 +104,7 @@ impl Bench {
 
         step("every digit key, in a number");
         self.machine.say(NEAR_END);
-        self.machine.dial("1472580369").await;
+        self.machine.dial(DIALED).await;
         self.machine.tap("#").await;
         let call = self
             .sim
@@ -107,7 +113,7 @@ impl Bench {
             .expect("a call");
         let report = self.sim.call(&call).await.expect("it is known");
         assert!(
-            report.remote_address.contains("1472580369"),
+            report.remote_address.contains(DIALED),
             "dialed {}",
             report.remote_address
         );
@@ -149,14 +155,19 @@ impl Bench {
         self.machine.hold_down(&["1", "4"]).await;
         self.leg(&call, "told the third corner", |leg| sorted(leg) == "*1245")
             .await;
-        self.machine.hold_down(&[]).await;
+        self.machine.let_go().await;
+        // A ghost would have been told before this.
+        self.machine.tap("9").await;
+        let nine = |leg: &LegReport| leg.dtmf.last().is_some_and(|tone| tone.digit == '9');
+        let leg = self.leg(&call, "told the last digit", nine).await;
+        assert_eq!(sorted(&leg), "*12459");
 
         self.takes_no_more_than_a_call_may().await;
 
         step("transfer");
         self.machine.tap("transfer").await;
         self.machine.hears(&DIAL_TONE).await;
-        self.machine.dial("5550199").await;
+        self.machine.dial(TRANSFERRED_TO).await;
         self.machine.tap("#").await;
         self.over(&call).await;
         self.machine.rest().await;
@@ -174,6 +185,7 @@ impl Bench {
     async fn takes_a_call(&mut self) {
         step("an inbound call");
         let spec = InboundSpec {
+            from_address: format!("tel:+1{CALLER}"),
             leg: leg(),
             ..InboundSpec::to(&self.user)
         };
@@ -250,26 +262,104 @@ impl Bench {
 
     async fn survives_its_end(&mut self) {
         step("the firmware killed");
-        let killed = self
-            .machine
-            .must(&format!("do {NOW}; systemctl kill -s KILL offhook"))
-            .await;
-        let was = killed.trim().to_owned();
-        self.machine
-            .until("the phone's return", &format!("do {STARTED}"), |at| {
-                micros(at) > micros(&was)
-            })
-            .await;
-        // Both on the machine's own clock.
-        let back = self.machine.must(&format!("do {STARTED}")).await;
-        let away = Duration::from_micros(micros(&back) - micros(&killed));
-        println!("started again after {away:?}");
-        assert!(away < BACK, "the phone was away for {away:?}");
+        self.killed_and_back().await;
         self.machine.ready().await;
         println!("{}", self.machine.must(READY_AFTER).await);
         self.machine.lift().await;
         self.machine.hears(&DIAL_TONE).await;
         self.machine.rest().await;
+    }
+
+    /// Kills the phone, and waits until it is started again; for how long it was away, by the machine's clock.
+    async fn killed_and_back(&mut self) -> Duration {
+        let killed = self
+            .machine
+            .must(&format!("do {NOW}; systemctl kill -s KILL offhook"))
+            .await;
+        let back = self
+            .machine
+            .until("the phone's return", &format!("do {STARTED}"), |at| {
+                micros(at) > micros(&killed)
+            })
+            .await;
+        Duration::from_micros(micros(&back) - micros(&killed))
+    }
+
+    /// The sound card goes away during the dial tone, and comes back.
+    async fn survives_its_sound_card(&mut self) {
+        step("the sound card gone, and back");
+        self.machine.lift().await;
+        self.machine.hears(&DIAL_TONE).await;
+        // It is gone when all have let go of it.
+        let gone = "do systemd-run -q --no-block sh -c 'echo snd_aloop.0 >/sys/bus/platform/drivers/snd_aloop/unbind'";
+        self.machine.must(gone).await;
+        self.machine
+            .status("missing its sound", |status| {
+                let notice = status["notice"].as_str();
+                notice.is_some_and(|notice| notice.contains("sound"))
+            })
+            .await;
+        println!("{}", self.machine.api("/api/v1/status").await["notice"]);
+        let is_gone = |cards: &str| cards.contains("no soundcards");
+        self.machine
+            .until("the card's end", "do cat /proc/asound/cards", is_gone)
+            .await;
+        self.machine
+            .must("do echo snd_aloop.0 >/sys/bus/platform/drivers/snd_aloop/bind")
+            .await;
+        self.machine.hears(&DIAL_TONE).await;
+        self.machine.rest().await;
+        self.machine.ready().await;
+    }
+
+    /// The card with the whole system is pulled out while something is written to it; then the phone is switched off and on.
+    async fn survives_its_card(&mut self) {
+        step("the card pulled while it is written to");
+        let pulled = "do (dd if=/dev/zero of=/state/offhook/fill bs=4k count=1000 conv=fsync 2>&1 &); \
+                      echo 1 >/sys/class/block/vda/device/../remove; echo";
+        self.machine.must(pulled).await;
+        self.machine
+            .status("missing its card", |status| {
+                let notice = status["notice"].as_str();
+                notice.is_some_and(|notice| notice.contains("Nothing is kept"))
+            })
+            .await;
+        step("it works on, as far as it is in memory");
+        self.machine.lift().await;
+        self.machine.hears(&DIAL_TONE).await;
+        self.machine.rest().await;
+        step("the card back, and the power off and on");
+        self.machine.cut_power();
+        self.machine.booted().await;
+        self.machine.ready().await;
+        self.machine.lift().await;
+        self.machine.hears(&DIAL_TONE).await;
+        self.machine.rest().await;
+    }
+
+    /// Nothing that is secret or somebody's number is in what the whole machine has logged since its start.
+    async fn kept_its_secrets(&mut self) {
+        step("its journal");
+        let lines = self.machine.must("do journalctl --no-pager | wc -l").await;
+        assert!(
+            lines.trim().parse::<u32>().expect("a number") > 100,
+            "{lines}"
+        );
+        let token = self.user.token.clone();
+        for secret in [DIALED, TRANSFERRED_TO, CALLER, &token] {
+            // The brackets keep the look itself out of what is found.
+            let (first, rest) = secret.split_at(1);
+            let found = format!(
+                "do journalctl --no-pager | grep -F -c -e \"$(printf %s%s '{first}' '{rest}')\"; echo"
+            );
+            let told = self.machine.must(&found).await;
+            assert_eq!(
+                told.trim(),
+                "0",
+                "a secret of {} characters is in the journal",
+                secret.len()
+            );
+        }
     }
 
     /// Every scan of up to two keys is right: what `offhook check --keys` prints is what was held.
@@ -327,7 +417,7 @@ impl Bench {
 
     async fn survives_a_power_cut(&mut self) {
         step("the power cut while an update is written");
-        let update = emulated::bundle(self.machine.dir(), false).await;
+        let update = emulated::bundle(self.machine.dir(), Fault::None).await;
         let url = emulated::serve(update).await;
         self.machine.update(&url).await;
         self.machine
@@ -344,7 +434,7 @@ impl Bench {
 
     async fn updates(&mut self) {
         step("an update that was changed on its way");
-        let update = emulated::bundle(self.machine.dir(), false).await;
+        let update = emulated::bundle(self.machine.dir(), Fault::None).await;
         let url = emulated::serve(emulated::damaged(&update)).await;
         self.machine.update(&url).await;
         self.machine
@@ -373,14 +463,40 @@ impl Bench {
         );
     }
 
-    async fn returns_from_a_broken_update(&mut self) {
-        step("an update that cannot start");
-        let update = emulated::bundle(self.machine.dir(), true).await;
+    /// Whatever is wrong with the new system, the old one comes back, and no short start leads to the new one again.
+    async fn returns_from_what_is_no_good(&mut self) {
+        step(
+            "an update that hangs as it starts: three attempts, each ended by the hardware's watchdog",
+        );
+        self.returns_from(Fault::Hangs).await;
+        step("an update whose phone never starts: judged, and marked bad");
+        self.returns_from(Fault::NoPhone).await;
+    }
+
+    async fn returns_from(&mut self, fault: Fault) {
+        let update = emulated::bundle(self.machine.dir(), fault).await;
         let url = emulated::serve(update).await;
         self.machine.update(&url).await;
-        // Three attempts later.
-        self.machine.booted().await;
+        // Of the system that hangs nobody hears; the other one has hands at its pins, too.
+        loop {
+            self.machine.booted().await;
+            if self.slot().await == "B" {
+                break;
+            }
+            assert_ne!(fault, Fault::Hangs, "the system hangs");
+        }
         self.system("B", "undone").await;
+        let kept = self.machine.must("do fw_printenv").await;
+        let order = kept
+            .lines()
+            .find_map(|line| line.strip_prefix("BOOT_ORDER="));
+        assert_eq!(order.map(str::trim), Some("B"), "{kept}");
+    }
+
+    /// The slot that runs.
+    async fn slot(&mut self) -> String {
+        let slot = "do sed 's/.*rauc.slot=\\([AB]\\).*/\\1/' /proc/cmdline";
+        self.machine.must(slot).await.trim().to_owned()
     }
 
     /// The state partition has become another system's: it is left as it is, and the phone does all that it can without.
@@ -456,12 +572,12 @@ impl Bench {
     }
 
     /// Waits until the far end is as wanted; it changes without an event, so it is looked at again.
-    async fn leg(&self, call: &str, what: &str, wanted: impl Fn(&LegReport) -> bool) {
+    async fn leg(&self, call: &str, what: &str, wanted: impl Fn(&LegReport) -> bool) -> LegReport {
         let end = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let report = self.sim.call(call).await.expect("the call is known");
+            let mut report = self.sim.call(call).await.expect("the call is known");
             if report.leg.as_ref().is_some_and(&wanted) {
-                return;
+                return report.leg.take().expect("it is wanted");
             }
             assert!(
                 tokio::time::Instant::now() < end,

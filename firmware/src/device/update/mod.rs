@@ -14,14 +14,15 @@ use super::store::Folder;
 use bytes::Bytes;
 use futures_util::Stream;
 use parcel::Parcel;
+use rauc::Mark;
 use serde::Serialize;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
-use trial::{Record, Trial, Verdict, this_boot};
+use trial::{Abilities, Record, Trial, Verdict, this_boot};
 
 /// A server that does not take the connection for so long is not there.
 const CONNECT: Duration = Duration::from_secs(30);
@@ -87,12 +88,28 @@ pub enum UpdateState {
     },
 }
 
+impl UpdateState {
+    /// Of the new system, where it is known.
+    pub fn version(&self) -> Option<&str> {
+        match self {
+            Self::Installing { version, .. }
+            | Self::Waiting { version }
+            | Self::Restarting { version }
+            | Self::Proving { version }
+            | Self::Done { version }
+            | Self::Undone { version } => Some(version),
+            Self::Idle | Self::Downloading { .. } | Self::Checking | Self::Failed { .. } => None,
+        }
+    }
+}
+
 /// Does it all. Clones are one.
 #[derive(Clone, Debug)]
 pub struct Updater {
     rauc: Rauc,
     folder: PathBuf,
     record: Arc<Record>,
+    can: Arc<Mutex<Abilities>>,
     is_busy: Arc<AtomicBool>,
     state: Arc<watch::Sender<UpdateState>>,
     http: reqwest::Client,
@@ -121,6 +138,7 @@ impl Updater {
             rauc,
             folder: folder.path().into(),
             record: Arc::new(Record::open(folder)),
+            can: Arc::default(),
             is_busy: Arc::default(),
             state: Arc::new(watch::Sender::default()),
             http,
@@ -146,15 +164,21 @@ impl Updater {
         });
     }
 
-    /// Takes the turn, of which there is one.
+    /// What the phone can do now: a new system that can do less is not kept.
+    pub fn note(&self, can: Abilities) {
+        *self.can.lock().unwrap_or_else(PoisonError::into_inner) = can;
+    }
+
+    /// Takes the turn, of which there is one. Not before it is settled what came of the update before.
     pub fn begin(&self) -> Result<Turn, UpdateError> {
+        let is_unsettled = (self.record.trial()).is_some_and(|trial| !trial.is_of(&this_boot()));
         let is_under_way = matches!(
             *self.state.borrow(),
             UpdateState::Waiting { .. }
                 | UpdateState::Restarting { .. }
                 | UpdateState::Proving { .. }
         );
-        if is_under_way || self.is_busy.swap(true, Ordering::SeqCst) {
+        if is_unsettled || is_under_way || self.is_busy.swap(true, Ordering::SeqCst) {
             return Err(UpdateError::Busy);
         }
         self.say(UpdateState::Downloading { percent: 0 });
@@ -173,14 +197,27 @@ impl Updater {
             // RAUC goes on without the phone that asked for it: what it has installed would be taken for a known system.
             && !trial.is_of(&boot)
         {
+            // It is still the first that the boot loader would try.
+            if matches!(verdict, Verdict::Undone(_))
+                && let Err(error) = self.rauc.mark(Mark::OtherBad).await
+            {
+                tracing::error!(error, "the system that was undone cannot be marked so");
+            }
             self.forget_trial();
         }
         Ok(verdict)
     }
 
+    /// The running system is no good: the next start is the other's. Without this it is as well, after more attempts.
+    pub async fn give_up(&self) {
+        if let Err(error) = self.rauc.mark(Mark::RunningBad).await {
+            tracing::error!(error, "this system cannot be marked bad");
+        }
+    }
+
     /// The running system is good. `was_on_trial`: the record is its own, and not that of an update installed since.
     pub async fn accept(&self, was_on_trial: bool) -> Result<(), String> {
-        self.rauc.mark_good().await?;
+        self.rauc.mark(Mark::RunningGood).await?;
         if was_on_trial {
             self.forget_trial();
         }
@@ -247,6 +284,7 @@ impl Updater {
             version: version.to_owned(),
             is_installed,
             boot: this_boot(),
+            could: *self.can.lock().unwrap_or_else(PoisonError::into_inner),
         };
         let unkept = |error: std::io::Error| UpdateError::State {
             folder: self.folder.clone(),

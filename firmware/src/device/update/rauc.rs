@@ -41,6 +41,17 @@ pub struct Bundle {
     pub version: Option<String>,
 }
 
+/// What a system is worth, to the boot loader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// The running one gets all its attempts back.
+    RunningGood,
+    /// The running one is started no more, until an update is installed to it.
+    RunningBad,
+    /// The same, of the one that does not run.
+    OtherBad,
+}
+
 impl Rauc {
     /// `program`: a name or a path.
     pub fn new(program: impl Into<PathBuf>) -> Self {
@@ -147,11 +158,15 @@ impl Rauc {
         }))
     }
 
-    /// The running system is good: the boot loader need not count its attempts any more.
-    pub async fn mark_good(&self) -> Result<(), String> {
-        let output = self
-            .run(&["status".as_ref(), "mark-good".as_ref()], STATUS)
-            .await?;
+    /// Tells the boot loader what a system is worth.
+    pub async fn mark(&self, mark: Mark) -> Result<(), String> {
+        let (verb, slot) = match mark {
+            Mark::RunningGood => ("mark-good", "booted"),
+            Mark::RunningBad => ("mark-bad", "booted"),
+            Mark::OtherBad => ("mark-bad", "other"),
+        };
+        let arguments = ["status", verb, slot].map(Path::new);
+        let output = self.run(&arguments, STATUS).await?;
         if output.status.success() {
             return Ok(());
         }

@@ -8,6 +8,29 @@ use std::path::PathBuf;
 /// Also known to `offhook-judge.service`.
 const FILE: &str = "trial.json";
 
+/// What a phone can do at a moment; of a new system no less is believed than of the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Abilities {
+    /// It reaches the cloud.
+    pub cloud: bool,
+    /// Its keys and hook switch work.
+    pub keys: bool,
+    /// Its sound devices do.
+    pub sound: bool,
+}
+
+/// All of it, as far as is known.
+impl Default for Abilities {
+    fn default() -> Self {
+        Self {
+            cloud: true,
+            keys: true,
+            sound: true,
+        }
+    }
+}
+
 /// An update on its way.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -20,6 +43,8 @@ pub struct Trial {
     pub is_installed: bool,
     /// The boot it was installed in ([`this_boot`]).
     pub boot: String,
+    /// What the old system was able to do then.
+    pub could: Abilities,
 }
 
 impl Trial {
@@ -111,6 +136,7 @@ mod tests {
             version: "2".into(),
             is_installed,
             boot: "first".into(),
+            could: Abilities::default(),
         };
         for (kept, booted, boot, expected) in [
             (None, "A", "next", Verdict::None),
@@ -150,8 +176,9 @@ mod tests {
         ] {
             assert_eq!(Verdict::of(kept, booted, boot), expected);
         }
-        // A record of an older version, where no boot is known.
-        assert!(!Trial::default().is_of(""));
+        // A record of an older version, where no boot is known, nor what that could do.
+        let old: Trial = serde_json::from_str("{\"from\":\"A\"}").expect("a record");
+        assert!(!old.is_of("") && old.could.cloud && old.could.keys && old.could.sound);
     }
 
     #[test]
