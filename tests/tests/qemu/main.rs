@@ -6,12 +6,13 @@
 
 mod figures;
 mod raspberry;
+mod trouble;
+mod updates;
 
-use figures::READY_AFTER;
 use offhook_cloudsim::gateway::LegReport;
 use offhook_cloudsim::spec::{InboundSpec, SimUser, UserSpec};
 use offhook_cloudsim::{CallReport, CallState, Simulator};
-use offhook_tests::emulated::{self, Clock, FAR_END, Fault, Machine, PATIENCE, Page, leg};
+use offhook_tests::emulated::{self, Clock, FAR_END, Machine, PATIENCE, Page, leg};
 use serde_json::json;
 use std::time::Duration;
 
@@ -26,11 +27,6 @@ const SCANS: usize = 1000;
 const DIALED: &str = "1472580369";
 const TRANSFERRED_TO: &str = "5550199";
 const CALLER: &str = "3175550123";
-/// The machine's time, microseconds since its start.
-const NOW: &str = "sed 's/\\([0-9]*\\)[.]\\([0-9]*\\) .*/\\1\\20000/' /proc/uptime";
-/// When the phone said last that it runs, the same.
-const STARTED: &str = "systemctl show offhook -p ActiveEnterTimestampMonotonic --value";
-
 struct Bench {
     sim: Simulator,
     user: SimUser,
@@ -239,129 +235,6 @@ impl Bench {
         self.machine.silent().await;
     }
 
-    async fn survives_its_network(&mut self) {
-        step("the network pulled, and plugged in");
-        self.machine.network(false).await;
-        self.machine
-            .status("aware of it", |status| status["ready"] == false)
-            .await;
-        step("plugged in where nobody gives addresses");
-        self.machine.answers(false).await;
-        self.machine.network(true).await;
-        self.machine
-            .status("missing an address", |status| {
-                let notice = status["notice"].as_str();
-                notice.is_some_and(|notice| notice.contains("No network"))
-            })
-            .await;
-        let link = self.machine.must("do cat /sys/class/net/e*/carrier").await;
-        assert_eq!(link.trim(), "1", "the cable is in");
-        self.machine.answers(true).await;
-        self.machine.ready().await;
-    }
-
-    async fn survives_its_end(&mut self) {
-        step("the firmware killed");
-        self.killed_and_back().await;
-        self.machine.ready().await;
-        println!("{}", self.machine.must(READY_AFTER).await);
-        self.machine.lift().await;
-        self.machine.hears(&DIAL_TONE).await;
-        self.machine.rest().await;
-    }
-
-    /// Kills the phone, and waits until it is started again; for how long it was away, by the machine's clock.
-    async fn killed_and_back(&mut self) -> Duration {
-        let killed = self
-            .machine
-            .must(&format!("do {NOW}; systemctl kill -s KILL offhook"))
-            .await;
-        let back = self
-            .machine
-            .until("the phone's return", &format!("do {STARTED}"), |at| {
-                micros(at) > micros(&killed)
-            })
-            .await;
-        Duration::from_micros(micros(&back) - micros(&killed))
-    }
-
-    /// The sound card goes away during the dial tone, and comes back.
-    async fn survives_its_sound_card(&mut self) {
-        step("the sound card gone, and back");
-        self.machine.lift().await;
-        self.machine.hears(&DIAL_TONE).await;
-        // It is gone when all have let go of it.
-        let gone = "do systemd-run -q --no-block sh -c 'echo snd_aloop.0 >/sys/bus/platform/drivers/snd_aloop/unbind'";
-        self.machine.must(gone).await;
-        self.machine
-            .status("missing its sound", |status| {
-                let notice = status["notice"].as_str();
-                notice.is_some_and(|notice| notice.contains("sound"))
-            })
-            .await;
-        println!("{}", self.machine.api("/api/v1/status").await["notice"]);
-        let is_gone = |cards: &str| cards.contains("no soundcards");
-        self.machine
-            .until("the card's end", "do cat /proc/asound/cards", is_gone)
-            .await;
-        self.machine
-            .must("do echo snd_aloop.0 >/sys/bus/platform/drivers/snd_aloop/bind")
-            .await;
-        self.machine.hears(&DIAL_TONE).await;
-        self.machine.rest().await;
-        self.machine.ready().await;
-    }
-
-    /// The card with the whole system is pulled out while something is written to it; then the phone is switched off and on.
-    async fn survives_its_card(&mut self) {
-        step("the card pulled while it is written to");
-        let pulled = "do (dd if=/dev/zero of=/state/offhook/fill bs=4k count=1000 conv=fsync 2>&1 &); \
-                      echo 1 >/sys/class/block/vda/device/../remove; echo";
-        self.machine.must(pulled).await;
-        self.machine
-            .status("missing its card", |status| {
-                let notice = status["notice"].as_str();
-                notice.is_some_and(|notice| notice.contains("Nothing is kept"))
-            })
-            .await;
-        step("it works on, as far as it is in memory");
-        self.machine.lift().await;
-        self.machine.hears(&DIAL_TONE).await;
-        self.machine.rest().await;
-        step("the card back, and the power off and on");
-        self.machine.cut_power();
-        self.machine.booted().await;
-        self.machine.ready().await;
-        self.machine.lift().await;
-        self.machine.hears(&DIAL_TONE).await;
-        self.machine.rest().await;
-    }
-
-    /// Nothing that is secret or somebody's number is in what the whole machine has logged since its start.
-    async fn kept_its_secrets(&mut self) {
-        step("its journal");
-        let lines = self.machine.must("do journalctl --no-pager | wc -l").await;
-        assert!(
-            lines.trim().parse::<u32>().expect("a number") > 100,
-            "{lines}"
-        );
-        let token = self.user.token.clone();
-        for secret in [DIALED, TRANSFERRED_TO, CALLER, &token] {
-            // The brackets keep the look itself out of what is found.
-            let (first, rest) = secret.split_at(1);
-            let found = format!(
-                "do journalctl --no-pager | grep -F -c -e \"$(printf %s%s '{first}' '{rest}')\"; echo"
-            );
-            let told = self.machine.must(&found).await;
-            assert_eq!(
-                told.trim(),
-                "0",
-                "a secret of {} characters is in the journal",
-                secret.len()
-            );
-        }
-    }
-
     /// Every scan of up to two keys is right: what `offhook check --keys` prints is what was held.
     async fn scans_its_keys(&mut self) {
         step("keys held, one or two at a time");
@@ -413,134 +286,6 @@ impl Bench {
         println!("{right} of {SCANS} scans are right");
         assert_eq!(seen, held);
         self.machine.ready().await;
-    }
-
-    async fn survives_a_power_cut(&mut self) {
-        step("the power cut while an update is written");
-        let update = emulated::bundle(self.machine.dir(), Fault::None).await;
-        let url = emulated::serve(update).await;
-        self.machine.update(&url).await;
-        self.machine
-            .shows("/api/v1/update", "installing", |shown| {
-                shown["state"] == "installing"
-            })
-            .await;
-        self.machine.cut_power();
-        self.machine.booted().await;
-        self.machine.ready().await;
-        let running = self.machine.must("do cat /proc/cmdline").await;
-        assert!(running.contains("rauc.slot=A "), "{running}");
-    }
-
-    async fn updates(&mut self) {
-        step("an update that was changed on its way");
-        let update = emulated::bundle(self.machine.dir(), Fault::None).await;
-        let url = emulated::serve(emulated::damaged(&update)).await;
-        self.machine.update(&url).await;
-        self.machine
-            .shows("/api/v1/update", "refusing it", |shown| {
-                // Not of the update before, which the power cut ended.
-                let message = shown["message"].as_str();
-                message.is_some_and(|message| message.contains("could not be installed"))
-            })
-            .await;
-        println!("{}", self.machine.api("/api/v1/update").await);
-        let kept = self.machine.must("do fw_printenv").await;
-        assert!(kept.contains("BOOT_ORDER=A"), "{kept}");
-
-        step("an update to the other system");
-        let url = emulated::serve(update).await;
-        self.machine.update(&url).await;
-        self.machine.booted().await;
-        step("the power cut while the new system is on trial");
-        self.machine.cut_power();
-        self.machine.booted().await;
-        self.system("B", "done").await;
-        let kept = self.machine.must("do fw_printenv").await;
-        assert!(
-            kept.contains("BOOT_ORDER=B") && kept.contains("BOOT_B_LEFT=3"),
-            "the new system is not marked good: {kept}"
-        );
-    }
-
-    /// Whatever is wrong with the new system, the old one comes back, and no short start leads to the new one again.
-    async fn returns_from_what_is_no_good(&mut self) {
-        step(
-            "an update that hangs as it starts: three attempts, each ended by the hardware's watchdog",
-        );
-        self.returns_from(Fault::Hangs).await;
-        step("an update whose phone never starts: judged, and marked bad");
-        self.returns_from(Fault::NoPhone).await;
-    }
-
-    async fn returns_from(&mut self, fault: Fault) {
-        let update = emulated::bundle(self.machine.dir(), fault).await;
-        let url = emulated::serve(update).await;
-        self.machine.update(&url).await;
-        // Of the system that hangs nobody hears; the other one has hands at its pins, too.
-        loop {
-            self.machine.booted().await;
-            if self.slot().await == "B" {
-                break;
-            }
-            assert_ne!(fault, Fault::Hangs, "the system hangs");
-        }
-        self.system("B", "undone").await;
-        let kept = self.machine.must("do fw_printenv").await;
-        let order = kept
-            .lines()
-            .find_map(|line| line.strip_prefix("BOOT_ORDER="));
-        assert_eq!(order.map(str::trim), Some("B"), "{kept}");
-    }
-
-    /// The slot that runs.
-    async fn slot(&mut self) -> String {
-        let slot = "do sed 's/.*rauc.slot=\\([AB]\\).*/\\1/' /proc/cmdline";
-        self.machine.must(slot).await.trim().to_owned()
-    }
-
-    /// The state partition has become another system's: it is left as it is, and the phone does all that it can without.
-    async fn works_without_state(&mut self) {
-        step("the state partition taken by another system");
-        // As long as nothing is written back, nothing brings it back either.
-        let encrypted = "do sync; state=$(realpath /dev/disk/by-partlabel/state); \
-                         head -c 1048576 /dev/zero >$state; printf 'LUKS\\272\\276\\000\\001' >$state; sync -d $state";
-        self.machine.must(encrypted).await;
-        // And of the boot loader's variables one copy, as if the power had gone while it was written.
-        let torn = "do head -c 16384 /dev/zero >/dev/disk/by-partlabel/env; sync -d /dev/disk/by-partlabel/env";
-        self.machine.must(torn).await;
-        self.machine.cut_power();
-        self.machine.booted().await;
-        let running = self.machine.must("do cat /proc/cmdline").await;
-        assert!(running.contains("rauc.slot=B "), "{running}");
-        // What its boot partition provisions is enough to reach the cloud.
-        self.machine.ready().await;
-        self.machine
-            .status("missing its state", |status| {
-                let notice = status["notice"].as_str();
-                notice.is_some_and(|notice| notice.contains("Nothing is kept"))
-            })
-            .await;
-        // Without the time no certificate is believed for ever.
-        let time = "do systemctl is-active systemd-timesyncd";
-        assert_eq!(self.machine.must(time).await.trim(), "active");
-        let kept = "do head -c 4 /dev/disk/by-partlabel/state; echo";
-        assert_eq!(self.machine.must(kept).await.trim(), "LUKS");
-        self.machine.lift().await;
-        self.machine.hears(&DIAL_TONE).await;
-        self.machine.rest().await;
-    }
-
-    /// Waits until the phone runs from this slot, is ready, and says so of its update.
-    async fn system(&mut self, slot: &str, update: &str) {
-        let running = self.machine.must("do cat /proc/cmdline").await;
-        assert!(running.contains(&format!("rauc.slot={slot} ")), "{running}");
-        self.machine.ready().await;
-        self.machine
-            .shows("/api/v1/update", &format!("the update {update}"), |shown| {
-                shown["state"] == update
-            })
-            .await;
     }
 
     async fn connected(&mut self, call: &str) {
