@@ -197,9 +197,12 @@ impl Phone {
         self.hook
     }
 
-    /// A number is being entered, or is with the cloud: on a speaker or a headset the handset rests meanwhile.
-    pub fn is_dialing(&self) -> bool {
-        matches!(self.activity, Activity::Dialing(_) | Activity::Placing(_))
+    /// Somebody works it, beside calls that there may be: the handset is lifted, a number is being entered or is with the
+    /// cloud (on a speaker or a headset), or a list is open.
+    pub fn is_in_use(&self) -> bool {
+        self.hook != HookState::Resting
+            || matches!(self.activity, Activity::Dialing(_) | Activity::Placing(_))
+            || self.list.is_some()
     }
 
     /// `GET /audio`: everything is there.

@@ -10,7 +10,6 @@ use crate::device::update::trial::{Abilities, Verdict};
 use crate::device::update::{Rauc, UpdateError, UpdateState, Updater};
 use crate::genesys::{self, LoginNeed, LoginState};
 use crate::phone::{Notice, NoticeArea};
-use offhook_hal::HookState;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -174,9 +173,7 @@ impl Runtime {
             return;
         }
         let facts = Facts {
-            is_in_use: self.softphone.calls().next().is_some()
-                || self.phone.is_dialing()
-                || self.phone.hook() != HookState::Resting,
+            is_in_use: self.softphone.calls().next().is_some() || self.phone.is_in_use(),
             can: Abilities {
                 cloud: self.connected,
                 ..self.abilities()

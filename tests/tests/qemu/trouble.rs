@@ -2,6 +2,7 @@
 
 use super::figures::READY_AFTER;
 use super::{Bench, CALLER, DIAL_TONE, DIALED, TRANSFERRED_TO, micros, step};
+use offhook_tests::emulated::PATIENCE;
 use std::time::Duration;
 
 /// The machine's time, microseconds since its start.
@@ -89,12 +90,21 @@ impl Bench {
         let pulled = "do (dd if=/dev/zero of=/state/offhook/fill bs=4k count=1000 conv=fsync 2>&1 &); \
                       echo 1 >/sys/class/block/vda/device/../remove; echo";
         self.machine.must(pulled).await;
-        self.machine
-            .status("missing its card", |status| {
-                let notice = status["notice"].as_str();
-                notice.is_some_and(|notice| notice.contains("Nothing is kept"))
-            })
-            .await;
+        // No program can be started any more, not even by those who look: the phone's page is what is left.
+        let status = format!("{}/api/v1/status", self.machine.page());
+        let end = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let told = async { reqwest::get(&status).await?.text().await };
+            let told = told.await.unwrap_or_else(|error| error.to_string());
+            if told.contains("\"notice\":\"Nothing is kept\"") {
+                break;
+            }
+            assert!(
+                tokio::time::Instant::now() < end,
+                "not missing its card: {told}"
+            );
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
         step("it works on, as far as it is in memory");
         self.machine.lift().await;
         self.machine.hears(&DIAL_TONE).await;

@@ -213,3 +213,23 @@ fn network_trouble_is_told_instead_of_an_invitation() {
          screen -> Please log in / desk-7.local:8321/L/7F3K9Q / Scan the code or open this address",
     );
 }
+
+/// A device that restarts for an update must not take a number from under somebody's fingers.
+#[test]
+fn it_is_known_whether_somebody_works_the_phone() {
+    let mut bench = planned();
+    for (step, is_used) in [
+        ("login in", false),
+        ("agent Ann Desk-7", false),
+        ("tap ok", true),
+        ("tap back", false),
+        ("tap speaker", true),
+        ("type 471", true),
+        ("tap speaker", false),
+        ("lift", true),
+        ("rest", false),
+    ] {
+        bench.step(step);
+        assert_eq!(bench.phone.is_in_use(), is_used, "{step}");
+    }
+}
