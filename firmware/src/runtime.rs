@@ -85,8 +85,8 @@ enum Wake {
     Fulfilled(account::Fulfilled),
     /// Updates.
     Update(update::UpdateEvent),
-    /// Something is different about the state folder.
-    State,
+    /// Somebody has looked at the state folder.
+    State(state::Look),
     /// The wall clock shows another minute.
     Minute(String),
     /// Ctrl-C or systemd.
@@ -121,7 +121,6 @@ pub struct Runtime {
     softphone: Softphone,
     phone: Phone,
     cloud: Cloud,
-    state: state::State,
     peers: Peers,
     sound: Sound,
     events: EventLog,
@@ -176,7 +175,7 @@ impl Runtime {
         let cloud = start_cloud(&config, &state, &wake)?;
         let (sound, ports) = Sound::new(&config, &board, wake.clone())?;
         clock::start(wake.clone());
-        let state = state::State::watch(state, wake.clone());
+        state::watch(state, wake.clone());
         watch_signals(wake.clone());
 
         let phone = Phone::new(PhoneConfig {
@@ -201,7 +200,6 @@ impl Runtime {
             }),
             phone,
             cloud,
-            state,
             sound,
             events,
             panel,
@@ -308,11 +306,8 @@ impl Runtime {
             }
             Wake::Fulfilled(done) => self.fulfilled(now, done),
             Wake::Update(event) => self.update_event(now, event),
-            Wake::State => self.look_at_state(),
-            Wake::Minute(time) => {
-                self.phone.handle(now, phone::Input::Clock(time));
-                self.look_at_state();
-            }
+            Wake::State(look) => self.state_seen(look),
+            Wake::Minute(time) => self.phone.handle(now, phone::Input::Clock(time)),
             Wake::Stop => return false,
         }
         true
@@ -409,18 +404,6 @@ impl Runtime {
             sound::Outcome::Running => self.notice_over(phone::NoticeArea::Sound),
             sound::Outcome::Trouble(notice) => self.notice(notice),
             sound::Outcome::Nothing => {}
-        }
-    }
-
-    /// Each minute, and at the start: a full card is told before something is lost.
-    fn look_at_state(&mut self) {
-        let (damaged, trouble) = self.state.look();
-        if damaged {
-            self.notice(phone::Notice::StateDamaged);
-        }
-        match trouble {
-            Some(notice) => self.notice(notice),
-            None => self.notice_over(phone::NoticeArea::State),
         }
     }
 

@@ -337,7 +337,8 @@ pub enum NoRoom {
 /// statfs(2).
 const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
 
-/// Whether anything can be written into `folder`, and stays there; without writing, which would wear the card out.
+/// Whether anything can be written into `folder`, and stays there; without writing, which would wear the card out. Waits
+/// for the card.
 ///
 /// Whoever puts it among temporary files, as tests and the demonstration do, wants it to go. An overlay is believed to
 /// lie over a disk: the system does not tell.
@@ -360,7 +361,9 @@ pub fn room(folder: &Path) -> Result<(), NoRoom> {
     if IN_MEMORY.contains(&kind) && !folder.starts_with(std::env::temp_dir()) {
         return Err(NoRoom::InMemory(folder.to_owned()));
     }
-    Ok(())
+    // A card that was pulled out still has all the room it had.
+    let folder = File::open(folder).map_err(error)?;
+    folder.sync_all().map_err(error)
 }
 
 #[cfg(test)]
