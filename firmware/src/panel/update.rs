@@ -65,7 +65,9 @@ impl From<UpdateError> for super::api::Failure {
             UpdateError::NoSpace { .. } | UpdateError::State { .. } => {
                 StatusCode::INSUFFICIENT_STORAGE
             }
-            UpdateError::Install { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            UpdateError::Install { .. } | UpdateError::TooLong { .. } => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             _ => StatusCode::BAD_REQUEST,
         };
         Self(refuse(status, error.kind(), error.to_string()))

@@ -108,8 +108,12 @@ impl Fault {
     }
 }
 
-/// A signed update with the image's own system, or with one that is no good.
+/// A signed update with the image's own system, or with one that is no good; made once.
 pub async fn bundle(dir: &Path, fault: Fault) -> PathBuf {
+    let out = dir.join(format!("{fault:?}.raucb"));
+    if out.exists() {
+        return out;
+    }
     let root = dir.join("root.ext4");
     run(Command::new("cp")
         .arg("--sparse=always")
@@ -123,7 +127,6 @@ pub async fn bundle(dir: &Path, fault: Fault) -> PathBuf {
             .args([&file, &root]))
         .await;
     }
-    let out = dir.join(format!("{fault:?}.raucb"));
     run(Command::new(repository().join("cross/bundle"))
         .arg("qemu-virt")
         .args([&out, &root])

@@ -82,6 +82,14 @@ pub enum UpdateError {
         /// RAUC's words.
         detail: String,
     },
+    /// RAUC may still be at it: if it comes to its end, the next start is the new system's.
+    #[error(
+        "the update has not been installed in {minutes} minutes: restart the phone, and try again if it has the old version then"
+    )]
+    TooLong {
+        /// How long it was waited for.
+        minutes: u64,
+    },
 }
 
 impl UpdateError {
@@ -97,7 +105,7 @@ impl UpdateError {
             Self::Signature { .. } => "Not signed for this phone",
             Self::NotABundle { .. } => "Not a whole update file",
             Self::WrongBoard { .. } => "Made for another board",
-            Self::Install { .. } => "It could not be written",
+            Self::Install { .. } | Self::TooLong { .. } => "It could not be written",
         }
     }
 

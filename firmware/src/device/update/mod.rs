@@ -298,7 +298,9 @@ impl Updater {
             });
         };
         if let Err(error) = self.rauc.install(bundle, progress).await {
-            self.forget_trial();
+            if !matches!(error, UpdateError::TooLong { .. }) {
+                self.forget_trial();
+            }
             return Err(error);
         }
         self.record.set(trial(true)).map_err(unkept)

@@ -104,7 +104,9 @@ impl Rauc {
         let failed = |detail| UpdateError::Install { detail };
         match tokio::time::timeout(INSTALL, self.work(bundle, progress)).await {
             Ok(result) => result.map_err(failed),
-            Err(_) => Err(failed("it took more than 30 minutes".into())),
+            Err(_) => Err(UpdateError::TooLong {
+                minutes: INSTALL.as_secs() / 60,
+            }),
         }
     }
 
