@@ -196,12 +196,7 @@ impl Runtime {
                 });
             }
             Deed::GiveUp => {
-                let version = self
-                    .updater
-                    .state()
-                    .version()
-                    .unwrap_or_default()
-                    .to_owned();
+                let version = self.updater.state().version().to_owned();
                 tracing::error!(version, "the new system did not prove itself: giving it up");
                 let (updater, wake) = (self.updater.clone(), self.wake.clone());
                 tokio::spawn(async move {
@@ -230,12 +225,7 @@ impl Runtime {
     }
 
     fn restart_device(&mut self) {
-        let version = self
-            .updater
-            .state()
-            .version()
-            .unwrap_or_default()
-            .to_owned();
+        let version = self.updater.state().version().to_owned();
         // offhook-restart.path waits for it.
         let asked = match std::env::var_os("RUNTIME_DIRECTORY") {
             Some(folder) => std::fs::write(PathBuf::from(folder).join("restart"), ""),

@@ -89,16 +89,16 @@ pub enum UpdateState {
 }
 
 impl UpdateState {
-    /// Of the new system, where it is known.
-    pub fn version(&self) -> Option<&str> {
+    /// Of the new system; empty where it is not known.
+    pub fn version(&self) -> &str {
         match self {
             Self::Installing { version, .. }
             | Self::Waiting { version }
             | Self::Restarting { version }
             | Self::Proving { version }
             | Self::Done { version }
-            | Self::Undone { version } => Some(version),
-            Self::Idle | Self::Downloading { .. } | Self::Checking | Self::Failed { .. } => None,
+            | Self::Undone { version } => version,
+            Self::Idle | Self::Downloading { .. } | Self::Checking | Self::Failed { .. } => "",
         }
     }
 }
