@@ -61,7 +61,9 @@ impl From<UpdateError> for super::api::Failure {
     fn from(error: UpdateError) -> Self {
         let status = match &error {
             UpdateError::Busy => StatusCode::CONFLICT,
-            UpdateError::NotSupported { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            UpdateError::Unsettled | UpdateError::NotSupported { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             UpdateError::NoSpace { .. } | UpdateError::State { .. } => {
                 StatusCode::INSUFFICIENT_STORAGE
             }

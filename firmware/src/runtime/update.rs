@@ -104,7 +104,6 @@ impl Runtime {
             Verdict::Waiting(trial) => {
                 let version = trial.version;
                 tracing::info!(version, "the update still waits for an idle moment");
-                self.updater.say(UpdateState::Waiting { version });
             }
             Verdict::OnTrial(trial) => {
                 let version = trial.version;
@@ -114,7 +113,6 @@ impl Runtime {
                     until: now + TRIAL,
                     steady_since: None,
                 };
-                self.updater.say(UpdateState::Proving { version });
             }
             Verdict::Undone(trial) => {
                 let version = trial.version;
@@ -122,16 +120,9 @@ impl Runtime {
                     version,
                     "the new system did not prove itself and was undone"
                 );
-                self.updater.say(UpdateState::Undone { version });
             }
             Verdict::Interrupted(trial) => {
                 tracing::warn!(version = trial.version, "an update was interrupted");
-                self.updater.say(UpdateState::Failed {
-                    message:
-                        "the phone was restarted before the update was installed; start it again"
-                            .into(),
-                    short: "It broke off, try again",
-                });
             }
         }
     }

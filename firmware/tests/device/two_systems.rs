@@ -54,7 +54,9 @@ impl TwoSystems {
         script(
             &path.join("rauc"),
             &format!(
-                "export DBUS_STARTER_BUS_TYPE=session DBUS_SESSION_BUS_ADDRESS=unix:path={here}/bus\n\
+                "if [ -e {here}/slow-$1 ] && rm {here}/slow-$1; then\n\
+                 while [ ! -e {here}/answer-$1 ]; do sleep 0.05; done\nfi\n\
+                 export DBUS_STARTER_BUS_TYPE=session DBUS_SESSION_BUS_ADDRESS=unix:path={here}/bus\n\
                  exec rauc --conf={here}/system.conf \"$@\""
             ),
         );
@@ -185,6 +187,21 @@ impl TwoSystems {
             "half a system"
         );
         system[0]
+    }
+
+    /// The next `rauc COMMAND` does nothing before it [`TwoSystems::answers`].
+    pub fn is_slow(&self, command: &str) {
+        std::fs::write(self.path().join(format!("slow-{command}")), "").expect("written");
+    }
+
+    /// It has been called.
+    pub fn is_asked(&self, command: &str) {
+        let slow = self.path().join(format!("slow-{command}"));
+        wait_for(command, || !slow.exists());
+    }
+
+    pub fn answers(&self, command: &str) {
+        std::fs::write(self.path().join(format!("answer-{command}")), "").expect("written");
     }
 
     /// What is booted next.

@@ -265,3 +265,55 @@ fn a_new_system_that_works_is_marked_good() {
     assert_eq!(systems.changes(), ["set-state B good"]);
     assert!(!trial.exists());
 }
+
+/// RAUC is started when it is first asked, which is long on a busy phone. Without a word of its own whoever started an
+/// update then was told that one is on its way, and heard no more of it.
+#[test]
+fn an_update_has_to_wait_until_the_last_one_is_settled() {
+    let Some(systems) = TwoSystems::new() else {
+        return;
+    };
+    let trial = systems.path().join("state/trial.json");
+    std::fs::create_dir(systems.path().join("state")).expect("a folder");
+    let kept = "{\"from\":\"A\",\"version\":\"9.6\",\"boot\":\"before\"}";
+    std::fs::write(&trial, kept).expect("written");
+    let bundle = systems.bundle("maker", "offhook-desktop", 7);
+    systems.is_slow("status");
+    let phone = systems.phone();
+    let early = systems.update(text(&bundle));
+    let said = String::from_utf8_lossy(&early.stderr);
+    assert!(said.contains("not known yet what came of"), "{said}");
+    systems.answers("status");
+    waits_for_state(&phone, "failed");
+    assert!(!trial.exists());
+    let output = systems.update(text(&bundle));
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// The late answer was held against the update that was begun meanwhile: "the phone was restarted before the update
+/// was installed".
+#[test]
+fn an_update_that_overtakes_the_judgement_of_the_start_is_not_judged() {
+    let Some(systems) = TwoSystems::new() else {
+        return;
+    };
+    let bundle = systems.bundle("maker", "offhook-desktop", 7);
+    systems.is_slow("status");
+    systems.is_slow("install");
+    let phone = systems.phone();
+    systems.is_asked("status");
+    std::thread::scope(|scope| {
+        let update = scope.spawn(|| systems.update(text(&bundle)));
+        systems.is_asked("install");
+        systems.answers("status");
+        // That it is good comes after that it is no new one.
+        wait_for("the judgement", || {
+            systems.changes() == ["set-state A good"]
+        });
+        let state = phone.request("GET", "/api/v1/update", "");
+        systems.answers("install");
+        assert!(state.contains("\"state\":\"checking\""), "{state}");
+        let output = update.join().expect("the program runs");
+        assert!(output.status.success(), "{output:?}");
+    });
+}

@@ -19,6 +19,13 @@ impl Bench {
         self.machine.ready().await;
         let running = self.machine.must("do cat /proc/cmdline").await;
         assert!(running.contains("rauc.slot=A "), "{running}");
+        // RAUC is started when it is first asked, which takes its time here: no update is begun before.
+        self.machine
+            .shows("/api/v1/update", "telling of it", |shown| {
+                let message = shown["message"].as_str();
+                message.is_some_and(|message| message.contains("restarted before"))
+            })
+            .await;
     }
 
     pub async fn updates(&mut self) {

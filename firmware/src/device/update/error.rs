@@ -17,6 +17,11 @@ pub enum UpdateError {
     /// One at a time.
     #[error("an update is on its way already; GET /api/v1/update tells how far it is")]
     Busy,
+    /// The last one has to be settled first, and for that RAUC is needed.
+    #[error(
+        "it is not known yet what came of the last update: try again in a minute; if that lasts, restart the phone"
+    )]
+    Unsettled,
     /// Not a web address. It is not quoted: it may hold a key, and this goes into the log.
     #[error("this is no address of an update: it must begin with https:// or http://")]
     Address,
@@ -98,6 +103,7 @@ impl UpdateError {
         match self {
             Self::NotSupported { .. } => "No second system here",
             Self::Busy => "One is on its way",
+            Self::Unsettled => "Try again in a minute",
             Self::Address | Self::Unreachable { .. } => "It cannot be fetched",
             Self::Broken { .. } => "It broke off, try again",
             Self::NoSpace { .. } => "Not enough space",
@@ -113,9 +119,10 @@ impl UpdateError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Busy => "conflict",
-            Self::NotSupported { .. } | Self::Unreachable { .. } | Self::Broken { .. } => {
-                "unavailable"
-            }
+            Self::Unsettled
+            | Self::NotSupported { .. }
+            | Self::Unreachable { .. }
+            | Self::Broken { .. } => "unavailable",
             _ => "bad_request",
         }
     }

@@ -19,7 +19,7 @@ use serde::Serialize;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use trial::{Abilities, Record, Trial, Verdict, this_boot};
@@ -109,6 +109,8 @@ pub struct Updater {
     rauc: Rauc,
     folder: PathBuf,
     record: Arc<Record>,
+    /// The record that was there at the start, until it is known what came of it.
+    found: Arc<Mutex<Option<Trial>>>,
     can: Arc<Mutex<Abilities>>,
     is_busy: Arc<AtomicBool>,
     state: Arc<watch::Sender<UpdateState>>,
@@ -134,10 +136,13 @@ impl Updater {
             .map_err(|error| error.to_string())?;
         // Of a download that the power cut.
         let _ = std::fs::remove_file(folder.path().join("update.raucb"));
+        let path = folder.path().into();
+        let record = Record::open(folder);
         Ok(Self {
             rauc,
-            folder: folder.path().into(),
-            record: Arc::new(Record::open(folder)),
+            folder: path,
+            found: Arc::new(Mutex::new(record.trial())),
+            record: Arc::new(record),
             can: Arc::default(),
             is_busy: Arc::default(),
             state: Arc::new(watch::Sender::default()),
@@ -171,6 +176,9 @@ impl Updater {
 
     /// Takes the turn, of which there is one. Not before it is settled what came of the update before.
     pub fn begin(&self) -> Result<Turn, UpdateError> {
+        if self.found().is_some() {
+            return Err(UpdateError::Unsettled);
+        }
         let is_unsettled = (self.record.trial()).is_some_and(|trial| !trial.is_of(&this_boot()));
         let is_under_way = matches!(
             *self.state.borrow(),
@@ -188,11 +196,13 @@ impl Updater {
         })
     }
 
-    /// What this start of the phone means; an update that came to nothing is forgotten.
+    /// What this start of the phone means; an update that came to nothing is forgotten, and the state says so.
     pub async fn verdict(&self) -> Result<Verdict, UpdateError> {
         let systems = self.rauc.status().await?;
         let boot = this_boot();
-        let verdict = Verdict::of(self.record.trial(), &systems.booted, &boot);
+        // RAUC may have been long: what the record says by now may be of an update that was begun since.
+        let found = self.found().clone();
+        let verdict = Verdict::of(found, &systems.booted, &boot);
         if let Verdict::Undone(trial) | Verdict::Interrupted(trial) = &verdict
             // RAUC goes on without the phone that asked for it: what it has installed would be taken for a known system.
             && !trial.is_of(&boot)
@@ -205,7 +215,15 @@ impl Updater {
             }
             self.forget_trial();
         }
+        if let Some(state) = verdict.state() {
+            self.say(state);
+        }
+        *self.found() = None;
         Ok(verdict)
+    }
+
+    fn found(&self) -> MutexGuard<'_, Option<Trial>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The running system is no good: the next start is the other's. Without this it is as well, after more attempts.

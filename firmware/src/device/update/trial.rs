@@ -1,5 +1,6 @@
 //! What is kept across the restart into a new system, so that it is known to be on trial.
 
+use super::UpdateState;
 use crate::device::store::{Folder, Store};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -85,6 +86,28 @@ impl Verdict {
             Some(trial) if trial.is_installed => Self::Undone(trial),
             Some(trial) => Self::Interrupted(trial),
         }
+    }
+
+    /// What is to be told of it.
+    pub fn state(&self) -> Option<UpdateState> {
+        let version = |trial: &Trial| trial.version.clone();
+        Some(match self {
+            Self::None => return None,
+            Self::Waiting(trial) => UpdateState::Waiting {
+                version: version(trial),
+            },
+            Self::OnTrial(trial) => UpdateState::Proving {
+                version: version(trial),
+            },
+            Self::Undone(trial) => UpdateState::Undone {
+                version: version(trial),
+            },
+            Self::Interrupted(_) => UpdateState::Failed {
+                message: "the phone was restarted before the update was installed; start it again"
+                    .into(),
+                short: "It broke off, try again",
+            },
+        })
     }
 }
 
